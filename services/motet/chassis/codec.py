@@ -1,0 +1,117 @@
+"""Avro in the Confluent wire format: a zero byte, the schema's id, the datum. Every byte is accounted for."""
+
+from __future__ import annotations
+
+import json
+import struct
+from io import BytesIO
+from typing import Any, Final, Protocol
+
+import fastavro
+from fastavro.schema import SchemaParseException
+
+from motet.catalog.location import schemas_directory
+from motet.chassis.errors import Undecodable
+from motet.records import RECORDS, Record
+
+MAGIC: Final = 0
+PREFIX: Final = struct.Struct(">BI")
+
+
+class Schemas(Protocol):
+    """Where ids come from: `registry.Registry`."""
+
+    def schema_id(self, topic: str, full_name: str) -> int:
+        """The id under which a record type is registered for a topic."""
+
+    def schema(self, schema_id: int) -> str | None:
+        """The schema's JSON text; None if the registry knows no such id."""
+
+
+def without_logical_types(schema: Any) -> Any:
+    """A schema whose timestamps are read as the integers that they are: turning them into datetime and back costs time."""
+    if isinstance(schema, dict):
+        return {name: without_logical_types(value) for name, value in schema.items() if name != "logicalType"}
+    if isinstance(schema, list):
+        return [without_logical_types(member) for member in schema]
+    return schema
+
+
+def newest_schemas() -> dict[str, str]:
+    """The JSON text of the newest version of every record type, by full name."""
+    found: dict[str, tuple[int, str]] = {}
+    for path in (schemas_directory() / "avro").glob("*.avsc"):
+        name, _, version = path.name.removesuffix(".avsc").rpartition(".v")
+        found[name] = max(found.get(name, (0, "")), (int(version), path.read_text()))
+    return {name: text for name, (_, text) in found.items()}
+
+
+def parse(schema: Any) -> Any:
+    """A schema as fastavro wants it, without logical types."""
+    return fastavro.parse_schema(without_logical_types(schema), named_schemas={})
+
+
+class Codec:
+    """Writes records in their newest schema, reads them in whatever schema they were written in."""
+
+    def __init__(self, schemas: Schemas) -> None:
+        self.schemas = schemas
+        self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
+        self.prefixes: dict[tuple[str, str], bytes] = {}
+        self.readers: dict[int, tuple[Any, type[Record]]] = {}
+
+    def encode(self, topic: str, record: Record) -> bytes:
+        """A record's bytes for a topic."""
+        place = (topic, record.FULL_NAME)
+        prefix = self.prefixes.get(place)
+        if prefix is None:
+            prefix = self.prefixes[place] = PREFIX.pack(MAGIC, self.schemas.schema_id(*place))
+        buffer = BytesIO()
+        buffer.write(prefix)
+        fastavro.schemaless_writer(buffer, self.own[record.FULL_NAME], record.to_avro())
+        return buffer.getvalue()
+
+    def decode(self, value: bytes | None) -> Record:
+        """The record in a message's value. Raises Undecodable; RegistryUnavailable passes through."""
+        if value is None:
+            raise Undecodable("NULL_VALUE", "the value is null; this topic knows no tombstones")
+        if len(value) < PREFIX.size or value[0] != MAGIC:
+            raise Undecodable(
+                "NOT_AVRO",
+                f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
+            )
+        schema_id = PREFIX.unpack_from(value)[1]
+        reader = self.readers.get(schema_id)
+        if reader is None:
+            reader = self.readers[schema_id] = self.reader(schema_id)
+        writer_schema, kind = reader
+        own = self.own[kind.FULL_NAME]
+        buffer = BytesIO(value)
+        buffer.seek(PREFIX.size)
+        try:
+            datum: Any = fastavro.schemaless_reader(buffer, writer_schema, None if writer_schema == own else own)
+            record = kind.from_avro(datum)
+        # fastavro raises whatever its innermost read raises: there is no root to catch.
+        except (EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError, ArithmeticError) as error:
+            raise Undecodable(
+                "BROKEN_AVRO", f"the value is no {kind.FULL_NAME} of schema {schema_id}: {type(error).__name__}: {error}"
+            ) from error
+        left = len(value) - buffer.tell()
+        if left:
+            raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {kind.FULL_NAME} of schema {schema_id}")
+        return record
+
+    def reader(self, schema_id: int) -> tuple[Any, type[Record]]:
+        """The writer's schema of an id and the class that it is read into."""
+        text = self.schemas.schema(schema_id)
+        if text is None:
+            raise Undecodable("UNKNOWN_SCHEMA", f"the registry knows no schema {schema_id}")
+        try:
+            schema = json.loads(text)
+            name = f"{schema['namespace']}.{schema['name']}" if "namespace" in schema else schema["name"]
+            kind = RECORDS.get(name)
+            if kind is None:
+                raise Undecodable("UNKNOWN_RECORD", f"schema {schema_id} is {name}, which is no record type of Motet")
+            return parse(schema), kind
+        except (ValueError, TypeError, LookupError, SchemaParseException) as error:
+            raise Undecodable("UNKNOWN_SCHEMA", f"schema {schema_id} cannot be read: {error}") from error

@@ -1,0 +1,125 @@
+"""What a service implements: a name, the topics it reads, and a handler that turns records into facts.
+
+The chassis calls the handler inside the hop (`hop.py`). A handler keeps its shard's state in memory as it likes: after any failure
+the transaction is rolled back, the handler is thrown away and opened again from the rows, so that memory and rows never differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from motet.records import Meta, Record, SubmitPlan
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from motet.chassis.hop import Hop
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A decoded record and where it stood.
+
+    `timestamp_ms` is when the broker appended it; `cause` is its event id, or `topic:partition:offset` for a command.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    timestamp_ms: int
+    record: Any
+    cause: str
+
+    @property
+    def meta(self) -> Meta | None:
+        """The record's own meta; None for a command, which a client wrote."""
+        return None if isinstance(self.record, SubmitPlan) else self.record.meta
+
+
+class Handler(Protocol):
+    """One shard's part of a service. All methods run on the loop's thread."""
+
+    def handle(self, batch: Sequence[Received], hop: Hop) -> None:
+        """Decide about the records in the order given, and emit facts through the hop. Also takes what `ready` announced."""
+
+    def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
+        """Answer a record whose handling failed for good. False: the chassis dead-letters it and parks its key."""
+
+    def ready(self) -> bool:
+        """Whether work that no input starts, such as a finished effect, waits to be taken by `handle`."""
+
+    def committed(self) -> None:
+        """The hop's transaction is durable: now effects outside it may start."""
+
+    def holds(self) -> frozenset[str]:
+        """Input topics to pause because a limit is reached: back-pressure."""
+
+    def close(self) -> None:
+        """The shard is given up or the process stops."""
+
+
+class Inert:
+    """Answers for handlers that need no effects outside the transaction: inherit it and write `handle`."""
+
+    def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
+        """Leave the record to the chassis."""
+        return False
+
+    def ready(self) -> bool:
+        """Nothing starts by itself."""
+        return False
+
+    def committed(self) -> None:
+        """Nothing waits for the commit."""
+
+    def holds(self) -> frozenset[str]:
+        """Nothing is held."""
+        return frozenset()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A topic that a service reads. Lower `rank` goes first within a batch."""
+
+    topic: str
+    rank: int = 0
+    door: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a handler gets when its shard is claimed."""
+
+    service: str
+    partition: int
+    partitions: int
+    connection: psycopg.Connection[Any]
+    wake: Callable[[], None]
+    reach: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service's declaration, checked against `schemas/topics.yaml` by a test."""
+
+    name: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[str, ...]
+    open: Callable[[Opening], Handler]
+    schema: str
+    migrations: tuple[Path, ...] = ()
+    # A service that reads several topics journals the order in which it took them (ARCHITECTURE.md, "The merge").
+    journal: bool = False
+    # Statements that every new connection runs, such as a tool's own search path.
+    options: tuple[str, ...] = field(default=())
+
+
+Emitted = Record

@@ -1,0 +1,50 @@
+"""Settings, read from MOTET_* variables when a process starts. An unknown MOTET_* name is an error: it is a misspelt one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from motet.chassis.errors import ConfigurationError
+
+# Read by other parts than the services: the platform, the tests' crash points.
+ELSEWHERE = frozenset({"MOTET_CRASH_AT", "MOTET_CRASH_REPORT", "MOTET_KAFKA_LIBS", "MOTET_HOME"})
+
+
+class Settings(BaseSettings):
+    """Where the servers are and which limits a service keeps."""
+
+    model_config = SettingsConfigDict(env_prefix="MOTET_", extra="ignore")
+
+    kafka_bootstrap: str = Field(description="Kafka's bootstrap servers, host:port,…")
+    postgres_url: str = Field(description="PostgreSQL, postgresql://user:password@host:port/database")
+    schema_registry_url: str = Field(description="A registry that speaks the Confluent REST API")
+    replica: int = Field(default=0, ge=0, description="This process's number within its service: its static membership")
+    ready_file: Path | None = Field(default=None, description="Touched once the shards are claimed")
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    session_timeout_ms: int = Field(default=10_000, ge=1_000, description="After this a silent member's shards move")
+    batch_records: int = Field(default=500, ge=1, description="Records of all shards in one poll at most")
+    unacknowledged_records: int = Field(default=20_000, ge=1, description="Produced and not acknowledged at most")
+    open_plans: int = Field(default=5_000, ge=1, description="Open plans of a coordinator's shard before its door pauses")
+    open_effects: int = Field(default=200, ge=1, description="Open effects of a tool shard before its invocations pause")
+    tool_threads: int = Field(default=16, ge=1, description="Effects of a tool service that run at once")
+    plan_calls: int = Field(default=256, ge=1, description="Calls in a plan at most")
+    command_bytes: int = Field(default=1_048_576, ge=1, description="A command's value at most")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def load() -> Settings:
+    """The settings from the environment. Raises ConfigurationError that names every variable at fault."""
+    known = {f"MOTET_{name.upper()}" for name in Settings.model_fields} | ELSEWHERE
+    unknown = sorted(name for name in os.environ if name.startswith("MOTET_") and name not in known)
+    if unknown:
+        raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(f"MOTET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise ConfigurationError(f"settings: {faults}") from error
