@@ -1,0 +1,36 @@
+"""The door's checks: what a client's record must be before a service looks at it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from motet.chassis.errors import Undecodable
+from motet.chassis.identity import domain_key
+from motet.records import Record, SubmitPlan
+
+COMMANDS: Final = (SubmitPlan,)
+TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+DOMAIN_LENGTH: Final = 200
+
+
+def check(key: bytes | None, record: Record) -> None:
+    """Raises Undecodable for a record that is no command, or that does not belong under its key."""
+    if not isinstance(record, COMMANDS):
+        raise Undecodable("NO_COMMAND", f"a {record.FULL_NAME} is no command; the door takes motet.commands.* only")
+    if not key:
+        raise Undecodable("NO_KEY", "the record has no key; the key is tenant/domain, and order within a domain depends on it")
+    if not TENANT.fullmatch(record.tenant):
+        raise Undecodable("BAD_TENANT", f"tenant {record.tenant!r}: lower-case letters, digits, dot, dash, underscore, 63 at most")
+    if not 0 < len(record.domain) <= DOMAIN_LENGTH or not record.domain.isprintable():
+        raise Undecodable("BAD_DOMAIN", f"domain {record.domain[:50]!r}: 1 to {DOMAIN_LENGTH} printable characters")
+    if key != domain_key(record.tenant, record.domain):
+        raise Undecodable(
+            "KEY_MISMATCH", f"the key is {key!r} and the body says {record.tenant}/{record.domain}: they must be the same"
+        )
+
+
+def owner(key: bytes | None) -> tuple[str, str]:
+    """Tenant and domain as far as a key tells them; empty where it does not."""
+    tenant, slash, domain = (key or b"").decode("utf-8", "replace").partition("/")
+    return (tenant, domain) if slash and TENANT.fullmatch(tenant) else ("", "")

@@ -1,0 +1,343 @@
+"""The hop: what every service does with a batch, in one transaction.
+
+    1. Take: skip what the shard took before, check lanes, decode; what cannot be read becomes a dead letter.
+    2. Decide: the service's handler turns records into facts, in memory, one after the other.
+    3. Write: move the shard's rows from the values expected, save lanes, copy the facts into the outbox.
+    4. Commit. Only then may the facts be produced, straight from memory (`publisher.py`).
+
+The fence is step 3: if another process moved the rows, their count differs, everything is rolled back and the shard is let go. The
+rows are moved last, since within a transaction order does not matter and the hop saves a round trip.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from confluent_kafka import Message
+
+from motet.chassis import clock, door, lanes
+from motet.chassis.codec import Codec
+from motet.chassis.errors import Fenced, MotetError, Undecodable
+from motet.chassis.identity import derived_id, domain_key, partition_of
+from motet.chassis.service import Handler, Input, Received, Service
+from motet.chassis.shard import Shard
+from motet.records import DeadLetter, Header, Merged, Meta, OffsetRange, Record
+
+RECORD_BYTES: Final = 2_000_000
+DEAD_LETTER_BYTES: Final = 8_000_000
+DEAD_LETTERS: Final = "motet.dead-letters"
+MERGES: Final = "motet.merges"
+FORWARDED: Final = "motet.forwarded"
+
+
+class RecordTooLarge(MotetError):
+    """A fact would not fit into its topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A fact in the outbox and on its way."""
+
+    position: int
+    event_id: str
+    topic: str
+    destination: int
+    key: bytes
+    value: bytes
+    record_type: str
+    lane: bytes
+    traceparent: str | None
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        """The record's Kafka headers: the lane, CloudEvents attributes on the facts that others read, the trace."""
+        headers = [(lanes.HEADER, self.lane)]
+        if self.topic == "motet.events":
+            headers += [("ce_specversion", b"1.0"), ("ce_type", self.record_type.encode()), ("ce_id", self.event_id.encode())]
+            headers.append(("ce_source", b"/motet"))
+        if self.traceparent:
+            headers.append(("traceparent", self.traceparent.encode()))
+        return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What hops of one process share."""
+
+    service: Service
+    partitions: int
+    codec: Codec
+    connection: psycopg.Connection[Any]
+    reach: Callable[[str], None]
+    log: Any
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """The service's inputs by topic."""
+        return {one.topic: one for one in self.service.inputs}
+
+
+class Hop:
+    """One hop of one shard. Handlers emit through it; `run` is the whole of it."""
+
+    def __init__(self, tools: Tools, shard: Shard) -> None:
+        self.tools = tools
+        self.shard = shard
+        self.connection = tools.connection
+        self.rows: list[Row] = []
+        self.position = shard.next_position
+        self.moved: dict[str, tuple[int, int]] = {}
+        self.touched_in: set[tuple[str, str, int]] = set()
+        self.touched_out: set[tuple[str, int]] = set()
+        self.meta_due: Meta | None = None
+        self.exogenous = False
+
+    # -- 1. take ---------------------------------------------------------------------------------------------------------
+
+    def take(self, messages: Sequence[Message]) -> list[Received]:
+        """The records to decide about, in order."""
+        fresh = [message for message in messages if message.offset() >= self.shard.offsets[message.topic()]]
+        if self.tools.service.journal and fresh:
+            self.journal(fresh)
+        taken: list[Received] = []
+        for message in fresh:
+            topic, offset = message.topic(), message.offset()
+            before = self.moved.get(topic, (self.shard.offsets[topic], 0))[0]
+            self.moved[topic] = (before, offset + 1)
+            received = self.read(message, self.tools.inputs[topic])
+            if received is not None:
+                taken.append(received)
+        return taken
+
+    def journal(self, messages: Sequence[Message]) -> None:
+        """Writes down in which order a batch of several topics was merged."""
+        ranges: list[OffsetRange] = []
+        for message in messages:
+            topic, offset = message.topic(), message.offset()
+            if ranges and ranges[-1].topic == topic:
+                ranges[-1] = OffsetRange(topic, ranges[-1].from_offset, offset + 1)
+            else:
+                ranges.append(OffsetRange(topic, offset, offset + 1))
+        last = messages[-1]
+        cause = f"{last.topic()}:{last.partition()}:{last.offset()}"
+        meta = self.meta(cause, max(m.timestamp()[1] for m in messages), "", "", cause, None)
+        service = self.tools.service.name
+        key = f"{service}/{self.shard.partition}".encode()
+        self.emit(MERGES, Merged(meta, service, self.shard.partition, tuple(ranges)), key, self.shard.partition)
+
+    def read(self, message: Message, source: Input) -> Received | None:
+        """A message as a record; None if it was taken before or is answered by a dead letter, by forwarding or by parking."""
+        key, value = message.key(), message.value()
+        if not source.door and not self.follows_lane(message):
+            return None
+        if key is not None and key in self.shard.parked:
+            self.park(message)
+            return None
+        try:
+            record = self.tools.codec.decode(value)
+            if source.door:
+                door.check(key, record)
+        except Undecodable as error:
+            self.dead_letter(message, error.code, str(error), park=not source.door)
+            return None
+        if source.door and partition_of(key, self.tools.partitions) != message.partition():
+            self.forward(message)
+            return None
+        cause = f"{message.topic()}:{message.partition()}:{message.offset()}"
+        if not isinstance(record, door.COMMANDS):
+            cause = record.meta.event_id
+        timestamp = message.timestamp()[1]
+        return Received(message.topic(), message.partition(), message.offset(), key, value, timestamp, record, cause)
+
+    def follows_lane(self, message: Message) -> bool:
+        """Whether a message is the next of its lane. A message that is on no lane is no record of ours: a dead letter."""
+        topic, key = message.topic(), message.key()
+        packed = next((value for name, value in message.headers() or () if name == lanes.HEADER), None)
+        try:
+            stamp = lanes.Stamp.unpack(packed or b"")
+        except ValueError as error:
+            self.dead_letter(message, "NOT_ON_A_LANE", f"only Motet's services write to {topic}: {error}", park=False)
+            return False
+        source = (topic, stamp.service, stamp.shard)
+        place = self.shard.lanes_in.get(source, lanes.Place())
+        where = f"{topic}:{message.partition()}:{message.offset()}"
+        after = lanes.receive(place, stamp, key or b"", message.value() or b"", where)
+        if after == "repeat":
+            return False
+        self.shard.lanes_in[source] = after
+        self.touched_in.add(source)
+        return True
+
+    # -- 2. decide: what a handler may do ---------------------------------------------------------------------------------
+
+    def meta(
+        self, cause: str, wall_ms: int, tenant: str, domain: str, correlation_id: str, traceparent: str | None
+    ) -> Meta:
+        """The meta of the fact that is emitted next: its id is derived from the position that it will have."""
+        self.shard.hlc = clock.tick(self.shard.hlc, wall_ms)
+        event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
+        self.meta_due = Meta(event_id, correlation_id, cause, tenant, domain, self.shard.hlc, wall_ms, traceparent)
+        return self.meta_due
+
+    def emit(self, topic: str, record: Record, key: bytes | None = None, destination: int | None = None) -> None:
+        """Puts a fact into the outbox. Key and partition follow from the meta's tenant and domain, unless given."""
+        meta = record.meta  # type: ignore[union-attr]  # a command has none, and services emit no commands
+        if meta is not self.meta_due:
+            raise RuntimeError(f"{record.FULL_NAME} was emitted with a meta that is not the last one made")
+        self.meta_due = None
+        value = self.tools.codec.encode(topic, record)
+        limit = DEAD_LETTER_BYTES if topic == DEAD_LETTERS else RECORD_BYTES
+        if len(value) > limit:
+            raise RecordTooLarge(f"a {record.FULL_NAME} of {len(value)} bytes for {topic}: the limit is {limit}")
+        key = domain_key(meta.tenant, meta.domain) if key is None else key
+        target = partition_of(key, self.tools.partitions) if destination is None else destination
+        self.append(topic, target, key, value, record.FULL_NAME, meta.event_id, meta.traceparent)
+
+    def append(
+        self, topic: str, destination: int, key: bytes, value: bytes, kind: str, event_id: str, trace: str | None
+    ) -> None:
+        """Gives a fact its position and its number on its lane."""
+        lane = (topic, destination)
+        place = self.shard.lanes_out.get(lane, lanes.Place())
+        stamp = lanes.Stamp(self.tools.service.name, self.shard.partition, place.number + 1, place.digest, self.exogenous)
+        self.shard.lanes_out[lane] = lanes.follow(place, key, value)
+        self.touched_out.add(lane)
+        self.rows.append(Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace))
+        self.position += 1
+
+    def forward(self, message: Message) -> None:
+        """Sends a command that another client's partitioner misplaced to its own partition, byte for byte."""
+        key = message.key()
+        event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
+        target = partition_of(key, self.tools.partitions)
+        self.append(FORWARDED, target, key, message.value(), "motet.commands.SubmitPlan", event_id, None)
+
+    def dead_letter(self, message: Message, code: str, reason: str, park: bool) -> None:
+        """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        key, wall = message.key(), message.timestamp()[1]
+        cause = f"{topic}:{partition}:{offset}"
+        meta = self.meta(cause, wall, *door.owner(key), cause, None)
+        headers = tuple(Header(name, value) for name, value in message.headers() or ())
+        letter = DeadLetter(
+            meta, self.tools.service.name, topic, partition, offset, wall, key, message.value(), headers, code, reason, park
+        )
+        self.emit(DEAD_LETTERS, letter, key or b"", self.shard.partition)
+        self.tools.log.warning("dead letter", event_id=meta.event_id, code=code, reason=reason, at=cause, parked=park)
+        if park and key is not None:
+            self.shard.parked[key] = reason
+            self.connection.execute(
+                "INSERT INTO parked_key (partition, key, reason) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (self.shard.partition, key, reason),
+            )
+
+    def park(self, message: Message) -> None:
+        """Keeps a later record of a parked key, in order."""
+        self.connection.execute(
+            'INSERT INTO parked_record (partition, topic, "offset", key, payload) VALUES (%s, %s, %s, %s, %s)',
+            (self.shard.partition, message.topic(), message.offset(), message.key(), message.value()),
+        )
+
+    def wall_ms(self) -> int:
+        """The time for a fact that no input caused. It is in the log with the fact; a replay takes it from there."""
+        return time.time_ns() // 1_000_000
+
+    # -- 3. write --------------------------------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Moves the shard's rows and saves the facts. Raises Fenced if the rows are not where this owner left them."""
+        shard, partition = self.shard, self.shard.partition
+        with self.connection.pipeline(), self.connection.cursor() as row, self.connection.cursor() as offsets:
+            row.execute(
+                "UPDATE shard SET next_position = %s, hlc = %s, starts = 0, suspect = NULL, suspect_deaths = 0 "
+                "WHERE partition = %s AND epoch = %s AND next_position = %s",
+                (self.position, shard.hlc, partition, shard.epoch, shard.next_position),
+            )
+            offsets.execute(
+                "UPDATE shard_offset SET next_offset = moved.after FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) "
+                "AS moved (topic, before, after) WHERE partition = %s AND shard_offset.topic = moved.topic AND next_offset = before",
+                (
+                    list(self.moved),
+                    [before for before, _ in self.moved.values()],
+                    [after for _, after in self.moved.values()],
+                    partition,
+                ),
+            )
+            if self.touched_in:
+                self.connection.execute(
+                    "INSERT INTO lane_in (partition, topic, service, shard, number, digest) "
+                    "SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[], %s::bytea[]) "
+                    "ON CONFLICT (partition, topic, service, shard) DO UPDATE SET number = excluded.number, digest = excluded.digest",
+                    (partition, *columns([(*lane, *place(shard.lanes_in[lane])) for lane in sorted(self.touched_in)])),
+                )
+            if self.touched_out:
+                self.connection.execute(
+                    "INSERT INTO lane_out (partition, topic, destination, number, digest) "
+                    "SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[]) "
+                    "ON CONFLICT (partition, topic, destination) DO UPDATE SET number = excluded.number, digest = excluded.digest",
+                    (partition, *columns([(*lane, *place(shard.lanes_out[lane])) for lane in sorted(self.touched_out)])),
+                )
+        if row.rowcount != 1 or offsets.rowcount != len(self.moved):
+            raise Fenced(f"shard {partition} of {self.tools.service.name} was moved by another owner")
+        self.tools.reach("rows-moved")
+        if self.rows:
+            self.copy()
+        self.tools.reach("decided")
+
+    def copy(self) -> None:
+        """Writes the outbox rows in one COPY."""
+        names = "partition, position, id, aggregatetype, aggregateid, type, payload, key, destination, lane, traceparent"
+        kinds = ["int4", "int8", "text", "text", "text", "text", "bytea", "bytea", "int4", "bytea", "text"]
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"COPY outbox ({names}) FROM STDIN (FORMAT BINARY)") as copy,
+        ):
+            copy.set_types(kinds)
+            for row in self.rows:
+                identity = (self.shard.partition, row.position, row.event_id, row.topic, readable(row.key), row.record_type)
+                copy.write_row((*identity, row.value, row.key, row.destination, row.lane, row.traceparent))
+
+    # -- the whole -------------------------------------------------------------------------------------------------------
+
+    def run(self, messages: Sequence[Message], handler: Handler) -> list[Row]:
+        """One hop: take, decide, write, commit. Returns the facts to produce."""
+        taken = self.take(messages)
+        self.exogenous = not messages
+        handler.handle(taken, self)
+        return self.finish(handler)
+
+    def give_up(self, message: Message, handler: Handler, reason: str) -> list[Row]:
+        """A hop for one record whose handling failed for good."""
+        for received in self.take([message]):
+            if not handler.give_up(received, reason, self):
+                self.dead_letter(message, "HANDLING_FAILED", reason, park=True)
+        return self.finish(handler)
+
+    def finish(self, handler: Handler) -> list[Row]:
+        """Steps 3 and 4."""
+        self.write()
+        self.connection.commit()
+        self.tools.reach("committed")
+        self.shard.next_position = self.position
+        self.shard.offsets.update({topic: after for topic, (_, after) in self.moved.items()})
+        self.shard.starts, self.shard.suspect = 0, None
+        handler.committed()
+        return self.rows
+
+
+def place(at: lanes.Place) -> tuple[int, bytes]:
+    """A place's columns."""
+    return at.number, at.digest
+
+
+def columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows as lists of columns, as unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def readable(key: bytes) -> str:
+    """A key as text for people and for Debezium; PostgreSQL's text holds no NUL."""
+    return key.decode("utf-8", "backslashreplace").replace("\0", "\\0")

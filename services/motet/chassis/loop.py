@@ -1,0 +1,425 @@
+"""The loop: polls, lets each shard hop, publishes, and commits how far the group is. One thread, no locks.
+
+Five verbs and their blocking: `poll` waits for input, shortly; `turn` waits for PostgreSQL; `publish` waits only when too much is
+unacknowledged; `cover` never waits; `tidy` waits for one DELETE now and then.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import stamina
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from motet.chassis import crashpoints, database, provision, shard as shards, telemetry
+from motet.chassis.codec import Codec
+from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
+from motet.chassis.hop import Hop, Row, Tools
+from motet.chassis.publisher import ProducerLost, Publisher
+from motet.chassis.registry import Registry
+from motet.chassis.service import Handler, Opening, Service
+from motet.chassis.settings import Settings
+from motet.chassis.shard import Shard
+
+IDLE_SECONDS: Final = 0.1
+BUSY_SECONDS: Final = 0.003
+COVER_SECONDS: Final = 0.05
+TIDY_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 0.5
+STOP_SECONDS: Final = 10.0
+# After this many starts without progress a shard takes one record at a time, until this many went well.
+STARTS_BEFORE_CAUTION: Final = 2
+CAUTIOUS_RECORDS: Final = 500
+DEATHS_BEFORE_GIVING_UP: Final = 2
+
+
+@dataclass(slots=True)
+class Tenure:
+    """A shard that this process owns, and its handler."""
+
+    shard: Shard
+    handler: Handler
+    cautious: int = 0
+    paused: frozenset[str] = frozenset()
+    covered_at: float = 0.0
+    tidied_at: float = 0.0
+    tidied_to: int = 0
+    covered_to: int = 0
+
+
+class Loop:
+    """Runs one service process until it is asked to stop."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service = service
+        self.settings = settings
+        self.log = telemetry.configure(service.name, settings.replica, settings.log_level)
+        self.reach: Callable[[str], None] = crashpoints.from_environment()
+        self.topics = tuple(one.topic for one in service.inputs)
+        self.ranks = {one.topic: one.rank for one in service.inputs}
+        database.migrate(settings.postgres_url, service.schema, service.migrations)
+        registry = Registry(settings.schema_registry_url)
+        self.partitions = provision.ensure(settings.kafka_bootstrap, registry, (*self.topics, *service.outputs))
+        self.codec = Codec(registry)
+        self.publisher = Publisher(settings.kafka_bootstrap, f"motet-{service.name}-{settings.replica}")
+        self.tenures: dict[int, Tenure] = {}
+        self.due: dict[int, float] = {}
+        self.stopping = False
+        self.connect()
+        self.consumer = Consumer(self.consumer_settings())
+        self.consumer.subscribe(list(self.topics), on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.lost)
+
+    def consumer_settings(self) -> dict[str, Any]:
+        """librdkafka's settings, each for a reason (ARCHITECTURE.md, "Settings that matter")."""
+        settings: dict[str, Any] = {
+            "bootstrap.servers": self.settings.kafka_bootstrap,
+            "group.id": f"motet.{self.service.name}",
+            "group.instance.id": f"{self.service.name}-{self.settings.replica}",
+            "group.protocol": self.settings.group_protocol,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 20,
+            "fetch.error.backoff.ms": 20,
+            "check.crcs": True,
+            "queued.max.messages.kbytes": 32_768,
+            "enable.partition.eof": False,
+            "on_commit": self.committed,
+        }
+        if self.settings.group_protocol == "classic":
+            settings |= {
+                "partition.assignment.strategy": "range",
+                "session.timeout.ms": self.settings.session_timeout_ms,
+                "heartbeat.interval.ms": max(300, self.settings.session_timeout_ms // 10),
+            }
+        return settings
+
+    def connect(self) -> None:
+        """A new connection to PostgreSQL, tried again until it answers."""
+        for attempt in stamina.retry_context(on=psycopg.OperationalError, attempts=None, timeout=None, wait_max=5.0):
+            with attempt:
+                self.connection = database.connect(
+                    self.settings.postgres_url, self.service.schema, f"motet-{self.service.name}-{self.settings.replica}"
+                )
+        for statement in self.service.options:
+            self.connection.execute(statement.encode())
+        self.connection.commit()
+        self.tools = Tools(self.service, self.partitions, self.codec, self.connection, self.reach, self.log)
+
+    # -- assignment --------------------------------------------------------------------------------------------------------
+
+    def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Claims every shard of which all topics came, and starts each where its row says."""
+        topics: dict[int, set[str]] = defaultdict(set)
+        for one in partitions:
+            topics[one.partition].add(one.topic)
+        whole = [number for number, have in sorted(topics.items()) if have == set(self.topics)]
+        starts = [start for number in whole for start in self.take_over(number)]
+        consumer.assign(starts)
+        self.log.info("shards claimed", shards=whole)
+        if self.settings.ready_file is not None:
+            self.settings.ready_file.touch()
+
+    def take_over(self, number: int) -> list[TopicPartition]:
+        """Claims a shard, publishes what the group does not cover, opens the handler; returns where to read on."""
+        try:
+            owned = shards.claim(self.connection, number, self.topics)
+            self.reach("claimed")
+            committed = self.consumer.committed([TopicPartition(topic, number) for topic in self.topics], timeout=10.0)
+            known = [one for one in committed if one.offset >= 0]
+            shards.check_committed(owned, {one.topic: one.offset for one in known}, self.service.name)
+            watermark = max((int(one.metadata or 0) for one in known), default=0)
+            rows = self.uncovered(owned, watermark)
+            self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
+            self.reach("republished")
+            opening = Opening(self.service.name, number, self.partitions, self.connection, self.wake, self.reach)
+            handler = self.service.open(opening)
+            self.connection.commit()
+        except Refused as error:
+            self.connection.rollback()
+            self.log.error("shard refused", shard=number, reason=str(error))
+            return []
+        cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
+        self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, tidied_to=0)
+        if rows or cautious:
+            self.log.info("shard recovered", shard=number, published_again=len(rows), cautious=bool(cautious))
+        return [TopicPartition(topic, number, owned.offsets[topic] or OFFSET_BEGINNING) for topic in self.topics]
+
+    def uncovered(self, owned: Shard, watermark: int) -> list[Row]:
+        """The outbox rows that the group's committed position does not cover."""
+        rows = [
+            Row(*columns)
+            for columns in self.connection.execute(
+                "SELECT position, id, aggregatetype, destination, key, payload, type, lane, traceparent FROM outbox "
+                "WHERE partition = %s AND position >= %s ORDER BY position",
+                (owned.partition, watermark),
+            )
+        ]
+        shards.check_rows(rows[0].position if rows else None, len(rows), watermark, owned, self.service.name)
+        return rows
+
+    def revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Gives shards back in order: everything out, the group's offsets committed, then let go."""
+        self.settle(time.monotonic() + STOP_SECONDS)
+        for number in {one.partition for one in partitions}:
+            self.let_go(number)
+
+    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """The group took the shards away already: commit nothing."""
+        for number in {one.partition for one in partitions}:
+            self.let_go(number)
+
+    def let_go(self, number: int) -> None:
+        """Forgets a shard."""
+        self.due.pop(number, None)
+        tenure = self.tenures.pop(number, None)
+        if tenure is not None:
+            tenure.handler.close()
+        self.publisher.forget(number)
+
+    def again(self, number: int, reason: str) -> None:
+        """Lets a shard go and claims it again a little later, if it is still assigned then."""
+        self.log.warning("shard let go", shard=number, reason=reason)
+        self.let_go(number)
+        self.consumer.pause([TopicPartition(topic, number) for topic in self.topics])
+        self.due[number] = time.monotonic() + RETRY_SECONDS
+
+    def claim_due(self) -> None:
+        """Claims again what `again` let go."""
+        for number in [number for number, when in self.due.items() if when <= time.monotonic()]:
+            del self.due[number]
+            assigned = {one.partition for one in self.consumer.assignment()}
+            if number not in assigned:
+                continue
+            for start in self.take_over(number):
+                self.consumer.seek(start)
+                self.consumer.resume([TopicPartition(start.topic, start.partition)])
+
+    # -- the five verbs ----------------------------------------------------------------------------------------------------
+
+    def poll(self) -> dict[int, list[Message]]:
+        """Whatever is there now, by shard; waits shortly if nothing is."""
+        busy = self.publisher.unacknowledged or any(tenure.handler.ready() for tenure in self.tenures.values())
+        waiting = busy or self.awaited()
+        message = self.consumer.poll(BUSY_SECONDS if waiting else IDLE_SECONDS)
+        if message is None:
+            return {}
+        batch: dict[int, list[Message]] = defaultdict(list)
+        for one in (message, *self.consumer.consume(self.settings.batch_records - 1, 0)):
+            error = one.error()
+            if error is None:
+                batch[one.partition()].append(one)
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                raise Refused(f"{error.str()}: the log does not hold what the shard's row says comes next")
+            else:
+                self.log.warning("kafka", reason=error.str())
+        return batch
+
+    def awaited(self) -> bool:
+        """Whether effects run whose end will need a turn soon."""
+        return any(getattr(tenure.handler, "open_effects", 0) for tenure in self.tenures.values())
+
+    def wake(self) -> None:
+        """An effect ended. The loop looks every few milliseconds while effects are open, so there is nothing to do."""
+
+    def turn(self, number: int, messages: Sequence[Message]) -> None:
+        """One hop of one shard, and what to do when it fails."""
+        tenure = self.tenures.get(number)
+        if tenure is None:
+            return
+        ordered = sorted(messages, key=lambda message: (self.ranks[message.topic()], message.topic(), message.offset()))
+        try:
+            if tenure.cautious and ordered:
+                self.step_carefully(tenure, ordered)
+            else:
+                self.publish(tenure, Hop(self.tools, tenure.shard).run(ordered, tenure.handler))
+        except Fenced as error:
+            self.connection.rollback()
+            self.again(number, str(error))
+        except (Refused, RegistryUnavailable) as error:
+            self.connection.rollback()
+            self.log.error("shard stopped", shard=number, reason=str(error))
+            self.again(number, str(error))
+        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+            self.reconnect(str(error))
+        except (ProducerLost, KafkaException):
+            raise
+        except Exception as error:  # the one broad except: a handler may raise anything, and must not stop the partition
+            self.log.error("handling failed", shard=number, records=len(ordered), exc_info=error)
+            self.one_by_one(number, ordered, error)
+
+    def step_carefully(self, tenure: Tenure, messages: Sequence[Message]) -> None:
+        """One record a hop, each named on the shard's row before it is taken: the one that kills the process is found."""
+        for message in messages:
+            where = f"{message.topic()}:{message.offset()}"
+            if message.offset() < tenure.shard.offsets[message.topic()]:
+                continue
+            deaths = shards.mark_suspect(self.connection, tenure.shard, where)
+            hop = Hop(self.tools, tenure.shard)
+            if deaths >= DEATHS_BEFORE_GIVING_UP:
+                rows = hop.give_up(message, tenure.handler, f"the process died {deaths} times over this record")
+            else:
+                rows = hop.run([message], tenure.handler)
+            tenure.cautious = max(0, tenure.cautious - 1)
+            self.publish(tenure, rows)
+
+    def one_by_one(self, number: int, messages: Sequence[Message], error: Exception) -> None:
+        """After a failed hop: each record in a hop of its own; the one that fails again is given up."""
+        if not messages:
+            raise error
+        for message in messages:
+            tenure = self.reopen(number)
+            try:
+                rows = Hop(self.tools, tenure.shard).run([message], tenure.handler)
+            except (Fenced, Refused, psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as failure:
+                self.connection.rollback() if not self.connection.closed else self.connect()
+                self.again(number, str(failure))
+                return
+            except Exception as failure:  # still the same place: the record alone
+                tenure = self.reopen(number)
+                rows = Hop(self.tools, tenure.shard).give_up(
+                    message, tenure.handler, f"{type(failure).__name__}: {failure}"
+                )
+            self.publish(tenure, rows)
+
+    def reopen(self, number: int) -> Tenure:
+        """Throws memory away and reads the rows again, under the same epoch."""
+        self.connection.rollback()
+        tenure = self.tenures[number]
+        tenure.handler.close()
+        epoch = tenure.shard.epoch
+        tenure.shard = shards.load(self.connection, number, self.topics)
+        if tenure.shard.epoch != epoch:
+            raise Fenced(f"shard {number} has another owner")
+        opening = Opening(self.service.name, number, self.partitions, self.connection, self.wake, self.reach)
+        tenure.handler = self.service.open(opening)
+        self.connection.commit()
+        return tenure
+
+    def publish(self, tenure: Tenure, rows: list[Row]) -> None:
+        """Hands facts to the producer; waits while too many are unacknowledged."""
+        shard = tenure.shard
+        self.publisher.publish(shard.partition, rows, shard.next_position, dict(shard.offsets))
+        self.reach("produced")
+        self.publisher.poll(0)
+        while self.publisher.unacknowledged > self.settings.unacknowledged_records:
+            self.publisher.poll(0.01)
+
+    def cover(self, now: float) -> None:
+        """Commits the group's offsets, with the outbox position as metadata, up to what the broker has whole."""
+        for number, tenure in self.tenures.items():
+            if now - tenure.covered_at < COVER_SECONDS:
+                continue
+            sent = self.publisher.take_covered(number)
+            if sent is not None:
+                self.reach("acknowledged")
+                tenure.covered_at = now
+                self.consumer.commit(offsets=self.group_offsets(number, sent.offsets, sent.position), asynchronous=True)
+
+    def group_offsets(self, number: int, offsets: dict[str, int], position: int) -> list[TopicPartition]:
+        """A shard's offsets as the group's commit, each with the position."""
+        return [TopicPartition(topic, number, offset, str(position)) for topic, offset in offsets.items()]
+
+    def committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        """The group's commit was answered."""
+        if error is not None:
+            self.log.warning("group commit", reason=str(error))
+            return
+        self.reach("offset-committed")
+        for one in partitions:
+            tenure = self.tenures.get(one.partition)
+            if tenure is not None and one.metadata:
+                tenure.covered_to = max(tenure.covered_to, int(one.metadata))
+
+    def tidy(self, now: float) -> None:
+        """Deletes outbox rows that the group's committed position covers, in bulk."""
+        for number, tenure in self.tenures.items():
+            if now - tenure.tidied_at > TIDY_SECONDS and tenure.covered_to > tenure.tidied_to:
+                tenure.tidied_at = now
+                try:
+                    self.connection.execute(
+                        "DELETE FROM outbox WHERE partition = %s AND position < %s", (number, tenure.covered_to)
+                    )
+                    self.connection.commit()
+                except psycopg.OperationalError as error:
+                    self.reconnect(str(error))
+                    return
+                tenure.tidied_to = tenure.covered_to
+
+    # -- running -----------------------------------------------------------------------------------------------------------
+
+    def back_pressure(self) -> None:
+        """Pauses the inputs that a handler holds, resumes those it releases."""
+        for number, tenure in self.tenures.items():
+            holds = tenure.handler.holds()
+            if holds != tenure.paused:
+                self.consumer.pause([TopicPartition(topic, number) for topic in holds - tenure.paused])
+                self.consumer.resume([TopicPartition(topic, number) for topic in tenure.paused - holds])
+                tenure.paused = holds
+
+    def reconnect(self, reason: str) -> None:
+        """The database went away, perhaps with the answer to a COMMIT: the rows will say what happened."""
+        self.log.warning("database", reason=reason)
+        self.connection.close()
+        self.connect()
+        for number in list(self.tenures):
+            self.again(number, "the database connection was lost")
+
+    def step(self) -> None:
+        """One round."""
+        batch = self.poll()
+        if batch:
+            self.reach("batch-polled")
+        ready = {number for number, tenure in self.tenures.items() if tenure.handler.ready()}
+        for number in sorted(batch.keys() | ready):
+            self.turn(number, batch.get(number, ()))
+        self.publisher.poll(0)
+        now = time.monotonic()
+        self.cover(now)
+        self.back_pressure()
+        self.tidy(now)
+        if self.due:
+            self.claim_due()
+
+    def settle(self, deadline: float) -> None:
+        """Everything acknowledged and the group's offsets committed, as far as the deadline allows."""
+        try:
+            self.publisher.drain(deadline)
+            for number in self.tenures:
+                sent = self.publisher.take_covered(number)
+                if sent is not None:
+                    self.consumer.commit(
+                        offsets=self.group_offsets(number, sent.offsets, sent.position), asynchronous=False
+                    )
+        except (ProducerLost, KafkaException) as error:
+            self.log.warning("not settled", reason=str(error))
+
+    def stop(self, *_: object) -> None:
+        """Asks the loop to end after its round."""
+        self.stopping = True
+
+    def run(self) -> None:
+        """Runs until SIGTERM or SIGINT."""
+        signal.signal(signal.SIGTERM, self.stop)
+        signal.signal(signal.SIGINT, self.stop)
+        self.log.info("started", topics=self.topics)
+        while not self.stopping:
+            try:
+                self.step()
+            except ProducerLost as error:
+                self.log.warning("producer lost", reason=str(error))
+                self.publisher.replace()
+                for number in list(self.tenures):
+                    self.again(number, "a new producer publishes again from the watermark")
+        self.settle(time.monotonic() + STOP_SECONDS)
+        for number in list(self.tenures):
+            self.let_go(number)
+        self.consumer.close()
+        self.connection.close()
+        self.log.info("stopped")

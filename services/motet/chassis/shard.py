@@ -1,0 +1,117 @@
+"""A shard: one partition number of one service over all its input topics, as its rows say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from motet.chassis.errors import DatabaseBehindLog, Fenced, Refused
+from motet.chassis.lanes import Place
+
+
+@dataclass(slots=True)
+class Suspect:
+    """The record that a cautious shard was about to take, and how often a process died over it."""
+
+    where: str
+    deaths: int
+
+
+@dataclass(slots=True)
+class Shard:
+    """The rows of one shard in memory. Only a hop moves them, in memory and in PostgreSQL alike."""
+
+    partition: int
+    epoch: int = 0
+    next_position: int = 0
+    hlc: int = 0
+    starts: int = 0
+    suspect: Suspect | None = None
+    offsets: dict[str, int] = field(default_factory=dict)
+    lanes_out: dict[tuple[str, int], Place] = field(default_factory=dict)
+    lanes_in: dict[tuple[str, str, int], Place] = field(default_factory=dict)
+    parked: dict[bytes, str] = field(default_factory=dict)
+
+
+def claim(connection: psycopg.Connection[Any], partition: int, topics: tuple[str, ...]) -> Shard:
+    """Takes a shard's row for this process: whoever had it is refused from here on."""
+    with connection.transaction():
+        connection.execute("INSERT INTO shard (partition) VALUES (%s) ON CONFLICT DO NOTHING", (partition,))
+        connection.execute(
+            "UPDATE shard SET epoch = epoch + 1, starts = starts + 1 WHERE partition = %s",
+            (partition,),
+        )
+        for topic in topics:
+            connection.execute(
+                "INSERT INTO shard_offset (partition, topic, next_offset) VALUES (%s, %s, 0) ON CONFLICT DO NOTHING",
+                (partition, topic),
+            )
+        return load(connection, partition, topics)
+
+
+def load(connection: psycopg.Connection[Any], partition: int, topics: tuple[str, ...]) -> Shard:
+    """Reads a shard's rows."""
+    row = connection.execute(
+        "SELECT epoch, next_position, hlc, starts, suspect, suspect_deaths FROM shard WHERE partition = %s", (partition,)
+    ).fetchone()
+    if row is None:
+        raise Fenced(f"shard {partition} has no row")
+    epoch, next_position, hlc, starts, suspect, deaths = row
+    shard = Shard(partition, epoch, next_position, hlc, starts, Suspect(suspect, deaths) if suspect else None)
+    offsets = dict(
+        connection.execute("SELECT topic, next_offset FROM shard_offset WHERE partition = %s", (partition,)).fetchall()
+    )
+    shard.offsets = {topic: offsets[topic] for topic in topics}
+    for topic, destination, number, digest in connection.execute(
+        "SELECT topic, destination, number, digest FROM lane_out WHERE partition = %s", (partition,)
+    ):
+        shard.lanes_out[topic, destination] = Place(number, digest)
+    for topic, service, source, number, digest in connection.execute(
+        "SELECT topic, service, shard, number, digest FROM lane_in WHERE partition = %s", (partition,)
+    ):
+        shard.lanes_in[topic, service, source] = Place(number, digest)
+    shard.parked = dict(
+        connection.execute("SELECT key, reason FROM parked_key WHERE partition = %s", (partition,)).fetchall()
+    )
+    return shard
+
+
+def mark_suspect(connection: psycopg.Connection[Any], shard: Shard, where: str) -> int:
+    """Writes down which record a cautious shard takes next; returns how often a process died over it already."""
+    deaths = shard.suspect.deaths + 1 if shard.suspect and shard.suspect.where == where else 0
+    with connection.transaction():
+        cursor = connection.execute(
+            "UPDATE shard SET suspect = %s, suspect_deaths = %s WHERE partition = %s AND epoch = %s",
+            (where, deaths, shard.partition, shard.epoch),
+        )
+        if cursor.rowcount != 1:
+            raise Fenced(f"shard {shard.partition} has another owner")
+    return deaths
+
+
+def check_committed(shard: Shard, committed: dict[str, int], service: str) -> None:
+    """Refuses a database that is older than the log."""
+    for topic, offset in committed.items():
+        if offset > shard.offsets[topic]:
+            raise DatabaseBehindLog(
+                f"{service}, shard {shard.partition}: the group committed {topic} up to offset {offset}, and the database has "
+                f"{shard.offsets[topic]}. The database is older than the log (a restored backup?). Run `motet recover {service}`: "
+                "it replays what is missing before any effect may run again"
+            )
+
+
+def check_rows(first: int | None, count: int, watermark: int, shard: Shard, service: str) -> None:
+    """Refuses an outbox in which rows are missing that the group has not covered."""
+    due = shard.next_position - watermark
+    if due < 0:
+        raise DatabaseBehindLog(
+            f"{service}, shard {shard.partition}: the group says published up to position {watermark}, and the database has "
+            f"{shard.next_position}. Run `motet recover {service}`"
+        )
+    if count != due or (count and first != watermark):
+        raise Refused(
+            f"{service}, shard {shard.partition}: positions {watermark} to {shard.next_position} are not published yet, and the "
+            f"outbox has {count} of {due} rows. Somebody deleted rows; restore them from a backup"
+        )
