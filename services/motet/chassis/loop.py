@@ -11,13 +11,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import psycopg
 import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from motet.chassis import crashpoints, database, provision, shard as shards, telemetry
+from motet.chassis import crashpoints, database, guard, provision, telemetry
+from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
@@ -37,6 +39,9 @@ STOP_SECONDS: Final = 10.0
 STARTS_BEFORE_CAUTION: Final = 2
 CAUTIOUS_RECORDS: Final = 500
 DEATHS_BEFORE_GIVING_UP: Final = 2
+DATABASE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
+# Errors that say something about this process or its servers, not about a record.
+OURS: Final = (Fenced, Refused, RegistryUnavailable, ProducerLost, KafkaException, *DATABASE)
 
 
 @dataclass(slots=True)
@@ -138,7 +143,7 @@ class Loop:
             rows = self.uncovered(owned, watermark)
             self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
             self.reach("republished")
-            opening = Opening(self.service.name, number, self.partitions, self.connection, self.wake, self.reach)
+            opening = Opening(self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach)
             handler = self.service.open(opening)
             self.connection.commit()
         except Refused as error:
@@ -223,10 +228,7 @@ class Loop:
 
     def awaited(self) -> bool:
         """Whether effects run whose end will need a turn soon."""
-        return any(getattr(tenure.handler, "open_effects", 0) for tenure in self.tenures.values())
-
-    def wake(self) -> None:
-        """An effect ended. The loop looks every few milliseconds while effects are open, so there is nothing to do."""
+        return any(tenure.handler.open_effects for tenure in self.tenures.values())
 
     def turn(self, number: int, messages: Sequence[Message]) -> None:
         """One hop of one shard, and what to do when it fails."""
@@ -235,10 +237,10 @@ class Loop:
             return
         ordered = sorted(messages, key=lambda message: (self.ranks[message.topic()], message.topic(), message.offset()))
         try:
-            if tenure.cautious and ordered:
-                self.step_carefully(tenure, ordered)
-            else:
-                self.publish(tenure, Hop(self.tools, tenure.shard).run(ordered, tenure.handler))
+            end = guard.attempt(partial(self.advance, tenure, ordered), OURS)
+            if isinstance(end, guard.Raised):
+                self.log.error("handling failed", shard=number, records=len(ordered), exc_info=end.error)
+                self.one_by_one(number, ordered, end.error)
         except Fenced as error:
             self.connection.rollback()
             self.again(number, str(error))
@@ -246,13 +248,15 @@ class Loop:
             self.connection.rollback()
             self.log.error("shard stopped", shard=number, reason=str(error))
             self.again(number, str(error))
-        except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+        except DATABASE as error:
             self.reconnect(str(error))
-        except (ProducerLost, KafkaException):
-            raise
-        except Exception as error:  # the one broad except: a handler may raise anything, and must not stop the partition
-            self.log.error("handling failed", shard=number, records=len(ordered), exc_info=error)
-            self.one_by_one(number, ordered, error)
+
+    def advance(self, tenure: Tenure, messages: Sequence[Message]) -> None:
+        """The hop of a turn."""
+        if tenure.cautious and messages:
+            self.step_carefully(tenure, messages)
+        else:
+            self.publish(tenure, Hop(self.tools, tenure.shard).run(messages, tenure.handler))
 
     def step_carefully(self, tenure: Tenure, messages: Sequence[Message]) -> None:
         """One record a hop, each named on the shard's row before it is taken: the one that kills the process is found."""
@@ -275,17 +279,12 @@ class Loop:
             raise error
         for message in messages:
             tenure = self.reopen(number)
-            try:
-                rows = Hop(self.tools, tenure.shard).run([message], tenure.handler)
-            except (Fenced, Refused, psycopg.OperationalError, psycopg.InterfaceError, KafkaException) as failure:
-                self.connection.rollback() if not self.connection.closed else self.connect()
-                self.again(number, str(failure))
-                return
-            except Exception as failure:  # still the same place: the record alone
+            end = guard.attempt(partial(Hop(self.tools, tenure.shard).run, [message], tenure.handler), OURS)
+            if isinstance(end, guard.Raised):
                 tenure = self.reopen(number)
-                rows = Hop(self.tools, tenure.shard).give_up(
-                    message, tenure.handler, f"{type(failure).__name__}: {failure}"
-                )
+                rows = Hop(self.tools, tenure.shard).give_up(message, tenure.handler, end.text)
+            else:
+                rows = end.value
             self.publish(tenure, rows)
 
     def reopen(self, number: int) -> Tenure:
@@ -297,7 +296,7 @@ class Loop:
         tenure.shard = shards.load(self.connection, number, self.topics)
         if tenure.shard.epoch != epoch:
             raise Fenced(f"shard {number} has another owner")
-        opening = Opening(self.service.name, number, self.partitions, self.connection, self.wake, self.reach)
+        opening = Opening(self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach)
         tenure.handler = self.service.open(opening)
         self.connection.commit()
         return tenure

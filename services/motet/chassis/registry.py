@@ -8,7 +8,7 @@ from typing import Final
 import stamina
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from httpx import TransportError
+from httpx2 import TransportError
 
 from motet.chassis.codec import newest_schemas
 from motet.chassis.errors import RegistryUnavailable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from motet.records import Meta, Record, SubmitPlan
+from motet.records import Meta, SubmitPlan
 
 if TYPE_CHECKING:
     import psycopg
@@ -42,7 +42,12 @@ class Received:
 
 
 class Handler(Protocol):
-    """One shard's part of a service. All methods run on the loop's thread."""
+    """One shard's part of a service. All methods run on the loop's thread.
+
+    `open_effects` counts effects outside the transaction whose end will need a turn: while there are any, the loop looks often.
+    """
+
+    open_effects: int
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
         """Decide about the records in the order given, and emit facts through the hop. Also takes what `ready` announced."""
@@ -65,6 +70,8 @@ class Handler(Protocol):
 
 class Inert:
     """Answers for handlers that need no effects outside the transaction: inherit it and write `handle`."""
+
+    open_effects: int = 0
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
         """Leave the record to the chassis."""
@@ -102,7 +109,7 @@ class Opening:
     partition: int
     partitions: int
     connection: psycopg.Connection[Any]
-    wake: Callable[[], None]
+    decode: Callable[[bytes], Any]
     reach: Callable[[str], None]
 
 
@@ -121,5 +128,3 @@ class Service:
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())
 
-
-Emitted = Record
