@@ -1,0 +1,216 @@
+"""Admission: a command against the contracts. It never raises for what a client sent: it collects every reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
+from motet.plan.arguments import BadArguments, parse, references
+from motet.plan.contracts import Contract, Contracts, UnknownResource
+from motet.plan.graph import find_cycle
+from motet.plan.limits import Limits
+from motet.plan.model import Call, Plan
+from motet.records import Claim, PlannedCall, Reason, SubmitPlan
+
+
+def admit(
+    command: SubmitPlan, plan_id: str, size_bytes: int, contracts: Contracts, limits: Limits
+) -> Plan | tuple[Reason, ...]:
+    """The plan of a command, or all reasons why it is none."""
+    whole = list(whole_reasons(command, size_bytes, limits))
+    if whole:
+        return tuple(whole)
+    admission = Admission(command, contracts, limits)
+    for index in range(len(command.calls)):
+        admission.check_call(index)
+    admission.check_order()
+    if admission.reasons:
+        return tuple(admission.reasons[: limits.reasons_shown])
+    return Plan(
+        plan_id,
+        command.idempotency_key,
+        command.tenant,
+        command.domain,
+        command.agent,
+        command.isolation,
+        command.correlation_id,
+        command.traceparent,
+        admission.calls,
+    )
+
+
+def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Iterator[Reason]:
+    """What is wrong with a command as a whole: then its calls are not looked at."""
+    if not command.calls:
+        yield Reason("EMPTY_PLAN", "the plan has no calls", None)
+    if len(command.calls) > limits.calls_per_plan:
+        message = f"the plan has {len(command.calls)} calls; the limit is {limits.calls_per_plan}: split it"
+        yield Reason("TOO_MANY_CALLS", message, None)
+    if size_bytes > limits.command_bytes:
+        message = f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
+        yield Reason("TOO_LARGE", message, None)
+    for name, value in (("idempotency_key", command.idempotency_key), ("agent", command.agent)):
+        fault = identifier_fault(value, limits)
+        if fault:
+            yield Reason("BAD_IDENTIFIER", f"{name} {fault}", None)
+
+
+def identifier_fault(value: str, limits: Limits) -> str | None:
+    """What is wrong with a name, or None."""
+    if not value:
+        return "is empty"
+    if len(value) > limits.identifier_length:
+        return f"has {len(value)} characters; the limit is {limits.identifier_length}"
+    if not value.isprintable():
+        return f"{value[:50]!r} has characters that cannot be printed"
+    return None
+
+
+class Admission:
+    """The reasons and the calls as they are found."""
+
+    def __init__(self, command: SubmitPlan, contracts: Contracts, limits: Limits) -> None:
+        self.command = command
+        self.contracts = contracts
+        self.limits = limits
+        self.reasons: list[Reason] = []
+        self.calls: list[Call] = []
+        self.edges: list[tuple[int, ...]] = []
+        self.index_of: dict[str, int] = {}
+        for index, call in enumerate(command.calls):
+            self.index_of.setdefault(call.call_id, index)
+
+    def refuse(self, code: str, message: str, call_id: str | None) -> None:
+        """Notes a reason."""
+        shown = None if call_id is None else call_id[: self.limits.identifier_length]
+        self.reasons.append(Reason(code, message, shown))
+
+    def check_call(self, index: int) -> None:
+        """Checks one call; it becomes a Call if nothing is wrong with it."""
+        call = self.command.calls[index]
+        fault = identifier_fault(call.call_id, self.limits)
+        if fault:
+            self.refuse("BAD_IDENTIFIER", f"call_id of call {index} {fault}", call.call_id)
+        if self.index_of[call.call_id] != index:
+            message = f"calls {self.index_of[call.call_id]} and {index} have the same id {call.call_id!r}"
+            self.refuse("DUPLICATE_CALL_ID", message, call.call_id)
+        after = self.named(call)
+        arguments = self.arguments_of(call)
+        refers = False
+        if arguments is not None:
+            before = self.referred(call, arguments)
+            refers = bool(before)
+            after += before
+        self.edges.append(tuple(sorted(set(after))))
+        contract = self.contract_of(call)
+        if contract is None or arguments is None:
+            return
+        if not refers:
+            for message in contract.faults(arguments):
+                self.refuse("ARGUMENTS_INVALID", message, call.call_id)
+        claims = self.claims_of(call, contract, arguments)
+        text = self.canonical(call, arguments)
+        if claims is None or text is None:
+            return
+        record = contract.record
+        self.calls.append(
+            Call(
+                call.call_id,
+                call.tool,
+                record.version,
+                text,
+                sha256_text(text),
+                self.edges[index],
+                claims,
+                record.effect,
+                refers,
+            )
+        )
+
+    def named(self, call: PlannedCall) -> list[int]:
+        """The calls that `after` names."""
+        out = []
+        for name in call.after:
+            if name in self.index_of:
+                out.append(self.index_of[name])
+            else:
+                self.refuse("UNKNOWN_AFTER", f"after names {name[:100]!r}, which is no call of this plan", call.call_id)
+        return out
+
+    def arguments_of(self, call: PlannedCall) -> dict[str, Any] | None:
+        """The arguments, or None with a reason noted."""
+        size = len(call.arguments.encode("utf-8", "surrogatepass"))
+        if size > self.limits.argument_bytes:
+            message = f"the arguments have {size} bytes; the limit is {self.limits.argument_bytes}"
+            self.refuse("TOO_LARGE", message, call.call_id)
+            return None
+        try:
+            return parse(call.arguments, self.limits.argument_depth)
+        except BadArguments as error:
+            self.refuse(error.code, str(error), call.call_id)
+            return None
+
+    def referred(self, call: PlannedCall, arguments: dict[str, Any]) -> list[int]:
+        """The calls whose results the arguments take."""
+        out = []
+        try:
+            for target in references(arguments):
+                if target.call_id in self.index_of:
+                    out.append(self.index_of[target.call_id])
+                else:
+                    message = f"the arguments take the result of {target.call_id[:100]!r}, which is no call of this plan"
+                    self.refuse("UNKNOWN_REFERENCE", message, call.call_id)
+        except BadArguments as error:
+            self.refuse(error.code, str(error), call.call_id)
+        return out
+
+    def contract_of(self, call: PlannedCall) -> Contract | None:
+        """The contract, or None with a reason noted."""
+        contract = self.contracts.get(call.tool, call.contract_version)
+        if contract is not None:
+            return contract
+        versions = self.contracts.versions.get(call.tool)
+        if versions:
+            have = ", ".join(str(version) for version in versions)
+            message = f"{call.tool} has no version {call.contract_version}; there are {have}"
+            self.refuse("UNKNOWN_CONTRACT_VERSION", message, call.call_id)
+        else:
+            close = get_close_matches(call.tool[:200], self.contracts.versions, n=3)
+            hint = f"; did you mean {', '.join(close)}?" if close else ""
+            self.refuse("UNKNOWN_TOOL", f"no tool is named {call.tool[:200]!r}{hint}", call.call_id)
+        return None
+
+    def claims_of(self, call: PlannedCall, contract: Contract, arguments: dict[str, Any]) -> tuple[Claim, ...] | None:
+        """The resources of a call, or None with a reason noted."""
+        try:
+            claims = contract.claims(arguments, self.command.tenant, self.command.domain)
+        except UnknownResource as error:
+            self.refuse("RESOURCE_NOT_KNOWN", str(error), call.call_id)
+            return None
+        if len(claims) > self.limits.resources_per_call:
+            message = f"the call uses {len(claims)} resources; the limit is {self.limits.resources_per_call}"
+            self.refuse("TOO_LARGE", message, call.call_id)
+            return None
+        for claim in claims:
+            if len(claim.resource) > self.limits.resource_length:
+                message = f"resource {claim.resource[:50]!r}… has {len(claim.resource)} characters; the limit is "
+                self.refuse("TOO_LARGE", message + str(self.limits.resource_length), call.call_id)
+                return None
+        return claims
+
+    def canonical(self, call: PlannedCall, arguments: dict[str, Any]) -> str | None:
+        """The canonical text, or None with a reason noted."""
+        try:
+            return canonical_json(arguments)
+        except NotCanonical as error:
+            self.refuse("ARGUMENTS_NOT_JSON", str(error), call.call_id)
+            return None
+
+    def check_order(self) -> None:
+        """Refuses a cycle, naming its calls."""
+        cycle = find_cycle(self.edges)
+        if cycle:
+            names = [self.command.calls[index].call_id[:50] for index in cycle]
+            self.refuse("CYCLE", f"the calls wait for each other: {' after '.join([*names, names[0]])}", names[0])

@@ -1,0 +1,108 @@
+"""Contracts as admission needs them: compiled schemas and parsed resource templates, every version."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jsonschema_rs
+
+from motet.plan.arguments import REFERENCE
+from motet.records import Claim, ClaimMode, ToolContract
+from motet.resources.queues import merged
+
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+
+
+class UnknownResource(ValueError):
+    """A template needs an argument that is not there, or is not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A resource template in pieces: literal text at even places, argument names at odd ones."""
+
+    pieces: tuple[str, ...]
+    mode: ClaimMode
+    text: str
+
+    def fill(self, arguments: dict[str, Any], defaults: dict[str, Any], tenant: str, domain: str) -> str:
+        """The resource's name. Raises UnknownResource."""
+        out = []
+        for place, piece in enumerate(self.pieces):
+            if place % 2 == 0:
+                out.append(piece)
+            elif piece in arguments:
+                out.append(self.name_of(piece, arguments[piece]))
+            elif piece in defaults:
+                out.append(self.name_of(piece, defaults[piece]))
+            elif piece == "tenant":
+                out.append(tenant)
+            elif piece == "domain":
+                out.append(domain)
+            else:
+                raise UnknownResource(f"resource {self.text} needs the argument {piece!r}, which is not given")
+        return "".join(out)
+
+    def name_of(self, name: str, value: Any) -> str:
+        """An argument as a part of a name."""
+        if isinstance(value, str):
+            return value
+        if isinstance(value, dict) and REFERENCE in value:
+            raise UnknownResource(
+                f"resource {self.text} depends on the argument {name!r}, which comes from an earlier result: what a call uses "
+                "must be known when the plan is admitted; give the argument literally, or make it a plan of its own"
+            )
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+class Contract:
+    """One version of a tool."""
+
+    def __init__(self, record: ToolContract) -> None:
+        self.record = record
+        schema = json.loads(record.arguments_schema)
+        self.validator = jsonschema_rs.validator_for(schema)
+        properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+        self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
+        self.templates = tuple(
+            Template(tuple(PLACEHOLDER.split(claim.template)), claim.mode, claim.template) for claim in record.claims
+        )
+
+    def faults(self, arguments: dict[str, Any]) -> Iterator[str]:
+        """What the arguments schema says against arguments, each with its place."""
+        if self.validator.is_valid(arguments):
+            return
+        for error in self.validator.iter_errors(arguments):
+            place = "/".join(str(part) for part in error.instance_path)
+            yield f"at /{place}: {error.message}"
+
+    def claims(self, arguments: dict[str, Any], tenant: str, domain: str) -> tuple[Claim, ...]:
+        """The resources of a call. Raises UnknownResource."""
+        return merged(
+            Claim(template.fill(arguments, self.defaults, tenant, domain), template.mode) for template in self.templates
+        )
+
+
+class Contracts:
+    """All tools, every version."""
+
+    def __init__(self) -> None:
+        self.versions: dict[str, dict[int, Contract]] = {}
+
+    def add(self, record: ToolContract) -> None:
+        """Takes a contract; the first content of a version stays."""
+        versions = self.versions.setdefault(record.name, {})
+        if record.version not in versions:
+            versions[record.version] = Contract(record)
+            self.versions[record.name] = dict(sorted(versions.items()))
+
+    def get(self, tool: str, version: int | None) -> Contract | None:
+        """A version of a tool, the newest for None."""
+        versions = self.versions.get(tool)
+        if not versions:
+            return None
+        return versions.get(next(reversed(versions)) if version is None else version)

@@ -1,0 +1,5 @@
+"""Resource queues in log order: who may go on, and who waits. Pure."""
+
+from motet.resources.queues import Queues, strongest
+
+__all__ = ["Queues", "strongest"]
