@@ -41,6 +41,16 @@ MODULES = {
     "TwitterAPI": "posting_api",
     "VehicleControlAPI": "vehicle_control",
 }
+TOOLSETS = {
+    "GorillaFileSystem": "filesystem",
+    "MathAPI": "maths",
+    "MessageAPI": "messages",
+    "TicketAPI": "tickets",
+    "TradingBot": "trading",
+    "TravelAPI": "travel",
+    "TwitterAPI": "posts",
+    "VehicleControlAPI": "vehicle",
+}
 STATELESS = frozenset({"MathAPI"})
 TODAY = (2026, 1, 1)
 

@@ -133,7 +133,8 @@ class Host(Inert):
     def reopen_intents(self) -> None:
         """Calls that a former process may have begun: they run again with the same key."""
         rows = self.opening.connection.execute(
-            "SELECT index, invocation FROM intent WHERE partition = %s ORDER BY plan_id, index", (self.opening.partition,)
+            "SELECT index, invocation FROM intent WHERE partition = %s ORDER BY plan_id, index",
+            (self.opening.partition,),
         ).fetchall()
         for index, packed in rows:
             source = self.opening.decode(packed)
@@ -213,7 +214,9 @@ class Host(Inert):
         except NotCanonical as error:
             raise ToolFailed(str(error), code="RESULT_INVALID") from error
         if len(text.encode()) > RESULT_BYTES:
-            raise ToolFailed(f"a result of {len(text.encode())} bytes; the limit is {RESULT_BYTES}", code="RESULT_TOO_LARGE")
+            raise ToolFailed(
+                f"a result of {len(text.encode())} bytes; the limit is {RESULT_BYTES}", code="RESULT_TOO_LARGE"
+            )
         return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", text, None)
 
     def write_intents(self, work: list[tuple[Received, Invocation]]) -> None:
@@ -335,4 +338,3 @@ def failure_of(call: Invocation, end: guard.Raised) -> FinishedCall:
     if isinstance(end.error, ToolFailed):
         return failed(call, end.error.code, str(end.error))
     return failed(call, "RAISED", end.text)
-

@@ -22,7 +22,9 @@ def upgrade() -> None:
         )
         """
     )
-    op.execute("COMMENT ON TABLE intent IS 'Calls that may have begun outside the transaction and are not answered yet.'")
+    op.execute(
+        "COMMENT ON TABLE intent IS 'Calls that may have begun outside the transaction and are not answered yet.'"
+    )
     op.execute(
         """
         CREATE TABLE published (

@@ -1,0 +1,132 @@
+"""The resources that a call uses, as templates such as `account:{source}` that the coordinator fills from the arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from motet.chassis.errors import ConfigurationError
+from motet.records import ClaimMode, ClaimTemplate
+from motet.tools.declaration import Declaration
+
+# Every call has these two, whatever its arguments.
+BUILT_IN = ("tenant", "domain")
+MAXIMUM_TEMPLATE_CHARACTERS = 200
+MAXIMUM_CLAIMS = 64
+# Each of these has one text only, so that equal values always mean the same resource.
+NAMEABLE = frozenset({"string", "integer", "boolean"})
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def claims(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tuple[ClaimTemplate, ...]:
+    """The declared resources, sorted, so that the order of writing them is no part of the contract."""
+    where = declaration.where
+    modes: dict[str, ClaimMode] = {}
+    declared: tuple[tuple[str, ClaimMode, Sequence[str] | str], ...] = (
+        ("reads", "READ", declaration.reads),
+        ("writes", "WRITE", declaration.writes),
+        ("commutes", "COMMUTE", declaration.commutes),
+    )
+    for option, mode, templates in declared:
+        # One name alone is what a lone string means; a tuple of its letters is never what was meant.
+        for template in (templates,) if isinstance(templates, str) else templates:
+            _check_template(f"{where}: {option}", template, arguments_schema)
+            if template in modes:
+                raise ConfigurationError(
+                    f"{where}: the resource {template!r} is declared twice, as {modes[template]} and as {mode}; "
+                    "declare it once (a write may read as well)"
+                )
+            modes[template] = mode
+    if len(modes) > MAXIMUM_CLAIMS:
+        raise ConfigurationError(f"{where}: {len(modes)} resources are declared; the limit is {MAXIMUM_CLAIMS} a tool")
+    return tuple(ClaimTemplate(template, modes[template]) for template in sorted(modes))
+
+
+def placeholders(template: str) -> list[str]:
+    """The names in braces, in order."""
+    return _PLACEHOLDER.findall(template)
+
+
+def _check_template(where: str, template: object, arguments_schema: Mapping[str, Any]) -> None:
+    if not isinstance(template, str) or not template:
+        raise ConfigurationError(f"{where} has {template!r}, which is no resource name such as 'account:{{source}}'")
+    if len(template) > MAXIMUM_TEMPLATE_CHARACTERS:
+        raise ConfigurationError(
+            f"{where}: the resource template {template[:40]!r}… has {len(template)} characters; "
+            f"the limit is {MAXIMUM_TEMPLATE_CHARACTERS}"
+        )
+    if not template.isprintable():
+        raise ConfigurationError(f"{where}: the resource template {template!r} has characters that do not print")
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
+        raise ConfigurationError(
+            f"{where}: the braces in {template!r} do not match; an argument is written {{argument}}"
+        )
+    for name in placeholders(template):
+        _check_placeholder(where, template, name, arguments_schema)
+
+
+def _check_placeholder(where: str, template: str, name: str, arguments_schema: Mapping[str, Any]) -> None:
+    properties: Mapping[str, Any] = arguments_schema.get("properties", {})
+    if name in BUILT_IN:
+        if name in properties:
+            raise ConfigurationError(
+                f"{where}: {{{name}}} in {template!r} could be the call's {name} or the argument of that name; "
+                "rename the argument"
+            )
+        return
+    if name not in properties:
+        there_are = ", ".join(properties) or "none"
+        raise ConfigurationError(
+            f"{where}: the placeholder {{{name}}} in {template!r} names no argument; the arguments are: {there_are} "
+            f"(and every call has {' and '.join(BUILT_IN)})"
+        )
+    if name not in arguments_schema.get("required", ()) and not _has_default(properties[name]):
+        raise ConfigurationError(
+            f"{where}: the argument {name!r} in {template!r} may be absent and its schema has no default, so that the resource "
+            "would have no name; make it required or give it a default that JSON can carry"
+        )
+    kinds = set(_kinds(properties[name], arguments_schema.get("$defs", {}), frozenset()))
+    if not kinds <= NAMEABLE:
+        raise ConfigurationError(
+            f"{where}: the argument {name!r} in {template!r} can be {', '.join(sorted(kinds - NAMEABLE))}; "
+            f"only {', '.join(sorted(NAMEABLE))} name a resource"
+        )
+
+
+def _has_default(schema: object) -> bool:
+    return isinstance(schema, Mapping) and "default" in schema
+
+
+def _kinds(schema: object, definitions: Mapping[str, Any], seen: frozenset[str]) -> Iterator[str]:
+    """The JSON types that a schema lets through; `anything` where it does not say."""
+    if not isinstance(schema, Mapping):
+        yield "anything"
+    elif "type" in schema:
+        yield from [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    elif "const" in schema:
+        yield _kind_of(schema["const"])
+    elif "enum" in schema:
+        yield from map(_kind_of, schema["enum"])
+    elif "$ref" in schema:
+        name = str(schema["$ref"]).rpartition("/")[2]
+        if name in seen or name not in definitions:
+            yield "anything"
+        else:
+            yield from _kinds(definitions[name], definitions, seen | {name})
+    else:
+        yield from _kinds_of_parts(schema, definitions, seen)
+
+
+def _kinds_of_parts(schema: Mapping[str, Any], definitions: Mapping[str, Any], seen: frozenset[str]) -> Iterator[str]:
+    parts: Iterable[object] = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or (None,)
+    for part in parts:
+        yield from _kinds(part, definitions, seen)
+
+
+def _kind_of(value: object) -> str:
+    if value is None:
+        return "null"
+    names = {bool: "boolean", int: "integer", str: "string", float: "number", dict: "object", list: "array"}
+    return names.get(type(value), "anything")
