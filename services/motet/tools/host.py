@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +18,12 @@ from typing import Any, Final
 import psycopg
 
 from motet.chassis import guard
-from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError, ContractChanged
 from motet.chassis.hop import Hop
 from motet.chassis.service import Input, Inert, Opening, Received, Service
 from motet.chassis.settings import Settings
-from motet.records import CallsFinished, Failure, FinishedCall, InvokeCalls, Invocation, ToolContract
-from motet.tools import Context, ToolFailed, Toolset
+from motet.records import CallsFinished, Failure, FinishedCall, Invocation, InvokeCalls
+from motet.tools import Context, Contract, EventLoopThread, ToolFailed, Toolset
 
 RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
@@ -49,6 +48,14 @@ class Ended:
     call: FinishedCall
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """What runs effects outside the transaction: a bounded pool, and the event loop that its threads lend to async tools."""
+
+    pool: ThreadPoolExecutor
+    loop: EventLoopThread
+
+
 def schemas_of(toolset: str) -> tuple[str, str]:
     """The toolset's own schema and the schema of its host's hop."""
     own = f"tools_{toolset.replace('-', '_')}"
@@ -60,11 +67,12 @@ def service(toolset: Toolset, settings: Settings) -> Service:
     own, hop_schema = schemas_of(toolset.name)
     prepare_tables(settings.postgres_url, own, toolset)
     pool = ThreadPoolExecutor(settings.tool_threads, thread_name_prefix=f"tool-{toolset.name}")
+    workers = Workers(pool, EventLoopThread())
     return Service(
         name=f"tools-{toolset.name}",
         inputs=(Input(f"motet.invocations.{toolset.name}"),),
         outputs=(RESULTS, CONTRACTS, "motet.dead-letters"),
-        open=lambda opening: Host(toolset, opening, pool, settings.open_effects),
+        open=lambda opening: Host(toolset, opening, workers, settings.open_effects),
         schema=hop_schema,
         migrations=(Path(__file__).parent / "migrations",),
         options=(f"SET search_path TO {hop_schema}, {own}",),
@@ -98,10 +106,10 @@ def prepare_tables(url: str, schema: str, toolset: Toolset) -> None:
 class Host(Inert):
     """One shard of a tool service."""
 
-    def __init__(self, toolset: Toolset, opening: Opening, pool: ThreadPoolExecutor, limit: int) -> None:
+    def __init__(self, toolset: Toolset, opening: Opening, workers: Workers, limit: int) -> None:
         self.toolset = toolset
         self.opening = opening
-        self.pool = pool
+        self.workers = workers
         self.limit = limit
         self.topic = f"motet.invocations.{toolset.name}"
         self.ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
@@ -111,15 +119,15 @@ class Host(Inert):
         self.unpublished = self.contracts_to_publish()
         self.reopen_intents()
 
-    def contracts_to_publish(self) -> list[ToolContract]:
+    def contracts_to_publish(self) -> list[Contract]:
         """The contracts that this shard has not published. Raises ContractChanged for other content under a known version."""
         rows = self.opening.connection.execute(
             "SELECT name, version, sha256 FROM published WHERE partition = %s", (self.opening.partition,)
         ).fetchall()
         known = {(name, version): sha256 for name, version, sha256 in rows}
         missing = []
-        for tool in self.toolset.tools.values():
-            contract = tool.contract()
+        for tool in self.toolset.tools:
+            contract = tool.contract_fields()
             have = known.get((contract.name, contract.version))
             if have is None:
                 missing.append(contract)
@@ -154,10 +162,10 @@ class Host(Inert):
         answered: dict[str, list[FinishedCall]] = {}
         for received in batch:
             for call in received.record.calls:
-                tool = self.toolset.tools.get(call.tool)
-                if tool is None or tool.version != call.contract_version:
-                    have = "no such tool" if tool is None else f"version {tool.version}"
-                    message = f"{call.tool} version {call.contract_version} is not served here: {have}"
+                tool = self.toolset.find(call.tool, call.contract_version)
+                if tool is None:
+                    have = ", ".join(str(one.version) for one in self.toolset.tools if one.name == call.tool) or "none"
+                    message = f"{call.tool} version {call.contract_version} is not served any more; served: {have}"
                     answered.setdefault(received.cause, []).append(failed(call, "NOT_SERVED", message))
                 elif tool.effect == "TRANSACTIONAL":
                     inside.append((received, call))
@@ -193,13 +201,17 @@ class Host(Inert):
                 return self.run(received.record, call, self.opening.connection)
 
         end = guard.attempt(inside, AGAIN)
-        return end.value if isinstance(end, guard.Done) else failure_of(call, end)
+        if isinstance(end, guard.Done):
+            return end.value
+        if self.opening.connection.closed:
+            # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
+            raise end.error
+        return failure_of(call, end)
 
     def run(self, source: InvokeCalls, call: Invocation, connection: psycopg.Connection[Any] | None) -> FinishedCall:
         """Runs one call. Whatever the tool raises goes through."""
         meta = source.meta
         context = Context(
-            connection=connection,
             key=call.key,
             tenant=meta.tenant,
             domain=meta.domain,
@@ -207,16 +219,15 @@ class Host(Inert):
             call_index=call.index,
             attempt=call.attempt,
             agent=source.agent,
+            transaction=connection,
         )
-        result = self.toolset.tools[call.tool].call_json(call.arguments, context)
-        try:
-            text = canonical_json(result)
-        except NotCanonical as error:
-            raise ToolFailed(str(error), code="RESULT_INVALID") from error
-        if len(text.encode()) > RESULT_BYTES:
-            raise ToolFailed(
-                f"a result of {len(text.encode())} bytes; the limit is {RESULT_BYTES}", code="RESULT_TOO_LARGE"
-            )
+        tool = self.toolset.find(call.tool, call.contract_version)
+        if tool is None:
+            raise ToolFailed(f"{call.tool} version {call.contract_version} is not served any more", "NOT_SERVED")
+        text = tool.run(call.arguments, context, self.workers.loop)
+        size = len(text.encode())
+        if size > RESULT_BYTES:
+            raise ToolFailed(f"a result of {size} bytes; the limit is {RESULT_BYTES}", "RESULT_TOO_LARGE")
         return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", text, None)
 
     def write_intents(self, work: list[tuple[Received, Invocation]]) -> None:
@@ -277,13 +288,12 @@ class Host(Inert):
                 part.append(call)
                 size += length
 
-    def publish_contract(self, contract: ToolContract, hop: Hop) -> None:
+    def publish_contract(self, contract: Contract, hop: Hop) -> None:
         """Publishes one contract to this shard's partition."""
         hop.exogenous = True
         meta = hop.meta("", hop.wall_ms(), "", "", contract.sha256[:32], None)
-        stamped = replace(contract, meta=meta)
         key = f"{contract.name}@{contract.version}".encode()
-        hop.emit(CONTRACTS, stamped, key, self.opening.partition)
+        hop.emit(CONTRACTS, contract.record(meta), key, self.opening.partition)
         hop.connection.execute(
             "INSERT INTO published (partition, name, version, sha256) VALUES (%s, %s, %s, %s)",
             (self.opening.partition, contract.name, contract.version, contract.sha256),
@@ -303,7 +313,7 @@ class Host(Inert):
         starting, self.starting = self.starting, []
         self.open_effects += len(starting)
         for source, call in starting:
-            self.pool.submit(self.run_outside, source, call)
+            self.workers.pool.submit(self.run_outside, source, call)
 
     def run_outside(self, source: InvokeCalls, call: Invocation) -> None:
         """On a pool thread: one effect and its end."""
