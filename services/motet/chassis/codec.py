@@ -92,9 +92,19 @@ class Codec:
             datum: Any = fastavro.schemaless_reader(buffer, writer_schema, None if writer_schema == own else own)
             record = kind.from_avro(datum)
         # fastavro raises whatever its innermost read raises: there is no root to catch.
-        except (EOFError, ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError, ArithmeticError) as error:
+        except (
+            EOFError,
+            ValueError,
+            TypeError,
+            LookupError,
+            OverflowError,
+            MemoryError,
+            RecursionError,
+            ArithmeticError,
+        ) as error:
             raise Undecodable(
-                "BROKEN_AVRO", f"the value is no {kind.FULL_NAME} of schema {schema_id}: {type(error).__name__}: {error}"
+                "BROKEN_AVRO",
+                f"the value is no {kind.FULL_NAME} of schema {schema_id}: {type(error).__name__}: {error}",
             ) from error
         left = len(value) - buffer.tell()
         if left:

@@ -29,7 +29,9 @@ def migrate(url: str, schema: str, versions: tuple[Path, ...]) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
     config.set_main_option("version_locations", ":".join(str(path) for path in (MIGRATIONS / "versions", *versions)))
-    engine = sqlalchemy.create_engine(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sqlalchemy.NullPool)
+    engine = sqlalchemy.create_engine(
+        sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sqlalchemy.NullPool
+    )
     with engine.connect() as connection:
         config.attributes.update(connection=connection, schema=schema)
         command.upgrade(config, "heads")

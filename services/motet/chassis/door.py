@@ -9,25 +9,38 @@ from motet.chassis.errors import Undecodable
 from motet.chassis.identity import domain_key
 from motet.records import Record, SubmitPlan
 
-COMMANDS: Final = (SubmitPlan,)
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 DOMAIN_LENGTH: Final = 200
 
 
-def check(key: bytes | None, record: Record) -> None:
+def check(key: bytes, record: Record) -> None:
     """Raises Undecodable for a record that is no command, or that does not belong under its key."""
-    if not isinstance(record, COMMANDS):
+    if not isinstance(record, SubmitPlan):
         raise Undecodable("NO_COMMAND", f"a {record.FULL_NAME} is no command; the door takes motet.commands.* only")
     if not key:
-        raise Undecodable("NO_KEY", "the record has no key; the key is tenant/domain, and order within a domain depends on it")
+        raise Undecodable(
+            "NO_KEY", "the record has no key; the key is tenant/domain, and order within a domain depends on it"
+        )
     if not TENANT.fullmatch(record.tenant):
-        raise Undecodable("BAD_TENANT", f"tenant {record.tenant!r}: lower-case letters, digits, dot, dash, underscore, 63 at most")
+        raise Undecodable(
+            "BAD_TENANT", f"tenant {record.tenant!r}: lower-case letters, digits, dot, dash, underscore, 63 at most"
+        )
     if not 0 < len(record.domain) <= DOMAIN_LENGTH or not record.domain.isprintable():
         raise Undecodable("BAD_DOMAIN", f"domain {record.domain[:50]!r}: 1 to {DOMAIN_LENGTH} printable characters")
     if key != domain_key(record.tenant, record.domain):
         raise Undecodable(
-            "KEY_MISMATCH", f"the key is {key!r} and the body says {record.tenant}/{record.domain}: they must be the same"
+            "KEY_MISMATCH",
+            f"the key is {key!r} and the body says {record.tenant}/{record.domain}: they must be the same",
         )
+
+
+def present(key: bytes | None) -> bytes:
+    """The key, if there is one."""
+    if key is None:
+        raise Undecodable(
+            "NO_KEY", "the record has no key; the key is tenant/domain, and order within a domain depends on it"
+        )
+    return key
 
 
 def owner(key: bytes | None) -> tuple[str, str]:

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
-from confluent_kafka import Message
 
 from motet.chassis import clock, door, lanes
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, MotetError, Undecodable
 from motet.chassis.identity import derived_id, domain_key, partition_of
+from motet.chassis.message import Message
 from motet.chassis.service import Handler, Input, Received, Service
 from motet.chassis.shard import Shard
-from motet.records import DeadLetter, Header, Merged, Meta, OffsetRange, Record
+from motet.records import DeadLetter, Header, Merged, Meta, OffsetRange, Record, SubmitPlan
 
 RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
@@ -52,11 +52,15 @@ class Row:
     lane: bytes
     traceparent: str | None
 
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> list[tuple[str, str | bytes | None]]:
         """The record's Kafka headers: the lane, CloudEvents attributes on the facts that others read, the trace."""
-        headers = [(lanes.HEADER, self.lane)]
+        headers: list[tuple[str, str | bytes | None]] = [(lanes.HEADER, self.lane)]
         if self.topic == "motet.events":
-            headers += [("ce_specversion", b"1.0"), ("ce_type", self.record_type.encode()), ("ce_id", self.event_id.encode())]
+            headers += [
+                ("ce_specversion", b"1.0"),
+                ("ce_type", self.record_type.encode()),
+                ("ce_id", self.event_id.encode()),
+            ]
             headers.append(("ce_source", b"/motet"))
         if self.traceparent:
             headers.append(("traceparent", self.traceparent.encode()))
@@ -74,11 +78,6 @@ class Tools:
     reach: Callable[[str], None]
     log: Any
 
-    @property
-    def inputs(self) -> dict[str, Input]:
-        """The service's inputs by topic."""
-        return {one.topic: one for one in self.service.inputs}
-
 
 class Hop:
     """One hop of one shard. Handlers emit through it; `run` is the whole of it."""
@@ -87,6 +86,7 @@ class Hop:
         self.tools = tools
         self.shard = shard
         self.connection = tools.connection
+        self.inputs = {one.topic: one for one in tools.service.inputs}
         self.rows: list[Row] = []
         self.position = shard.next_position
         self.moved: dict[str, tuple[int, int]] = {}
@@ -99,15 +99,15 @@ class Hop:
 
     def take(self, messages: Sequence[Message]) -> list[Received]:
         """The records to decide about, in order."""
-        fresh = [message for message in messages if message.offset() >= self.shard.offsets[message.topic()]]
+        fresh = [message for message in messages if message.offset >= self.shard.offsets[message.topic]]
         if self.tools.service.journal and fresh:
             self.journal(fresh)
         taken: list[Received] = []
         for message in fresh:
-            topic, offset = message.topic(), message.offset()
+            topic, offset = message.topic, message.offset
             before = self.moved.get(topic, (self.shard.offsets[topic], 0))[0]
             self.moved[topic] = (before, offset + 1)
-            received = self.read(message, self.tools.inputs[topic])
+            received = self.read(message, self.inputs[topic])
             if received is not None:
                 taken.append(received)
         return taken
@@ -116,46 +116,44 @@ class Hop:
         """Writes down in which order a batch of several topics was merged."""
         ranges: list[OffsetRange] = []
         for message in messages:
-            topic, offset = message.topic(), message.offset()
+            topic, offset = message.topic, message.offset
             if ranges and ranges[-1].topic == topic:
                 ranges[-1] = OffsetRange(topic, ranges[-1].from_offset, offset + 1)
             else:
                 ranges.append(OffsetRange(topic, offset, offset + 1))
-        last = messages[-1]
-        cause = f"{last.topic()}:{last.partition()}:{last.offset()}"
-        meta = self.meta(cause, max(m.timestamp()[1] for m in messages), "", "", cause, None)
+        cause = messages[-1].where
+        meta = self.meta(cause, max(message.timestamp_ms for message in messages), "", "", cause, None)
         service = self.tools.service.name
         key = f"{service}/{self.shard.partition}".encode()
         self.emit(MERGES, Merged(meta, service, self.shard.partition, tuple(ranges)), key, self.shard.partition)
 
     def read(self, message: Message, source: Input) -> Received | None:
         """A message as a record; None if it was taken before or is answered by a dead letter, by forwarding or by parking."""
-        key, value = message.key(), message.value()
+        key, value = message.key, message.value or b""
         if not source.door and not self.follows_lane(message):
             return None
         if key is not None and key in self.shard.parked:
             self.park(message)
             return None
         try:
-            record = self.tools.codec.decode(value)
+            record = self.tools.codec.decode(message.value)
+            key = door.present(key)
             if source.door:
                 door.check(key, record)
         except Undecodable as error:
             self.dead_letter(message, error.code, str(error), park=not source.door)
             return None
-        if source.door and partition_of(key, self.tools.partitions) != message.partition():
-            self.forward(message)
+        if source.door and partition_of(key, self.tools.partitions) != message.partition:
+            self.forward(key, value)
             return None
-        cause = f"{message.topic()}:{message.partition()}:{message.offset()}"
-        if not isinstance(record, door.COMMANDS):
-            cause = record.meta.event_id
-        timestamp = message.timestamp()[1]
-        return Received(message.topic(), message.partition(), message.offset(), key, value, timestamp, record, cause)
+        cause = message.where if isinstance(record, SubmitPlan) else record.meta.event_id
+        place = (message.topic, message.partition, message.offset)
+        return Received(*place, key, value, message.timestamp_ms, record, cause)
 
     def follows_lane(self, message: Message) -> bool:
         """Whether a message is the next of its lane. A message that is on no lane is no record of ours: a dead letter."""
-        topic, key = message.topic(), message.key()
-        packed = next((value for name, value in message.headers() or () if name == lanes.HEADER), None)
+        topic, key = message.topic, message.key
+        packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
         try:
             stamp = lanes.Stamp.unpack(packed or b"")
         except ValueError as error:
@@ -163,8 +161,7 @@ class Hop:
             return False
         source = (topic, stamp.service, stamp.shard)
         place = self.shard.lanes_in.get(source, lanes.Place())
-        where = f"{topic}:{message.partition()}:{message.offset()}"
-        after = lanes.receive(place, stamp, key or b"", message.value() or b"", where)
+        after = lanes.receive(place, stamp, key or b"", message.value or b"", message.where)
         if after == "repeat":
             return False
         self.shard.lanes_in[source] = after
@@ -184,7 +181,9 @@ class Hop:
 
     def emit(self, topic: str, record: Record, key: bytes | None = None, destination: int | None = None) -> None:
         """Puts a fact into the outbox. Key and partition follow from the meta's tenant and domain, unless given."""
-        meta = record.meta  # type: ignore[union-attr]  # a command has none, and services emit no commands
+        if isinstance(record, SubmitPlan):
+            raise TypeError("a service emits facts, and a command is none")
+        meta = record.meta
         if meta is not self.meta_due:
             raise RuntimeError(f"{record.FULL_NAME} was emitted with a meta that is not the last one made")
         self.meta_due = None
@@ -202,43 +201,45 @@ class Hop:
         """Gives a fact its position and its number on its lane."""
         lane = (topic, destination)
         place = self.shard.lanes_out.get(lane, lanes.Place())
-        stamp = lanes.Stamp(self.tools.service.name, self.shard.partition, place.number + 1, place.digest, self.exogenous)
+        stamp = lanes.Stamp(
+            self.tools.service.name, self.shard.partition, place.number + 1, place.digest, self.exogenous
+        )
         self.shard.lanes_out[lane] = lanes.follow(place, key, value)
         self.touched_out.add(lane)
         self.rows.append(Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace))
         self.position += 1
 
-    def forward(self, message: Message) -> None:
+    def forward(self, key: bytes, value: bytes) -> None:
         """Sends a command that another client's partitioner misplaced to its own partition, byte for byte."""
-        key = message.key()
         event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
         target = partition_of(key, self.tools.partitions)
-        self.append(FORWARDED, target, key, message.value(), "motet.commands.SubmitPlan", event_id, None)
+        self.append(FORWARDED, target, key, value, SubmitPlan.FULL_NAME, event_id, None)
 
-    def dead_letter(self, message: Message, code: str, reason: str, park: bool) -> None:
+    def dead_letter(self, message: Message, code: str, reason: str, *, park: bool) -> None:
         """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        key, wall = message.key(), message.timestamp()[1]
-        cause = f"{topic}:{partition}:{offset}"
-        meta = self.meta(cause, wall, *door.owner(key), cause, None)
-        headers = tuple(Header(name, value) for name, value in message.headers() or ())
+        key, wall = message.key, message.timestamp_ms
+        meta = self.meta(message.where, wall, *door.owner(key), message.where, None)
+        headers = tuple(Header(name, value) for name, value in message.headers)
+        place = (message.topic, message.partition, message.offset)
         letter = DeadLetter(
-            meta, self.tools.service.name, topic, partition, offset, wall, key, message.value(), headers, code, reason, park
+            meta, self.tools.service.name, *place, wall, key, message.value, headers, code, reason, park
         )
         self.emit(DEAD_LETTERS, letter, key or b"", self.shard.partition)
-        self.tools.log.warning("dead letter", event_id=meta.event_id, code=code, reason=reason, at=cause, parked=park)
+        self.tools.log.warning(
+            "dead letter", event_id=meta.event_id, code=code, reason=reason, at=message.where, parked=park
+        )
         if park and key is not None:
             self.shard.parked[key] = reason
             self.connection.execute(
                 "INSERT INTO parked_key (partition, key, reason) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                (self.shard.partition, key, reason),
+                (self.shard.partition, key, printable(reason)),
             )
 
     def park(self, message: Message) -> None:
         """Keeps a later record of a parked key, in order."""
         self.connection.execute(
             'INSERT INTO parked_record (partition, topic, "offset", key, payload) VALUES (%s, %s, %s, %s, %s)',
-            (self.shard.partition, message.topic(), message.offset(), message.key(), message.value()),
+            (self.shard.partition, message.topic, message.offset, message.key, message.value),
         )
 
     def wall_ms(self) -> int:
@@ -278,7 +279,10 @@ class Hop:
                     "INSERT INTO lane_out (partition, topic, destination, number, digest) "
                     "SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[]) "
                     "ON CONFLICT (partition, topic, destination) DO UPDATE SET number = excluded.number, digest = excluded.digest",
-                    (partition, *columns([(*lane, *place(shard.lanes_out[lane])) for lane in sorted(self.touched_out)])),
+                    (
+                        partition,
+                        *columns([(*lane, *place(shard.lanes_out[lane])) for lane in sorted(self.touched_out)]),
+                    ),
                 )
         if row.rowcount != 1 or offsets.rowcount != len(self.moved):
             raise Fenced(f"shard {partition} of {self.tools.service.name} was moved by another owner")
@@ -289,7 +293,9 @@ class Hop:
 
     def copy(self) -> None:
         """Writes the outbox rows in one COPY."""
-        names = "partition, position, id, aggregatetype, aggregateid, type, payload, key, destination, lane, traceparent"
+        names = (
+            "partition, position, id, aggregatetype, aggregateid, type, payload, key, destination, lane, traceparent"
+        )
         kinds = ["int4", "int8", "text", "text", "text", "text", "bytea", "bytea", "int4", "bytea", "text"]
         with (
             self.connection.cursor() as cursor,
@@ -297,7 +303,14 @@ class Hop:
         ):
             copy.set_types(kinds)
             for row in self.rows:
-                identity = (self.shard.partition, row.position, row.event_id, row.topic, readable(row.key), row.record_type)
+                identity = (
+                    self.shard.partition,
+                    row.position,
+                    row.event_id,
+                    row.topic,
+                    readable(row.key),
+                    row.record_type,
+                )
                 copy.write_row((*identity, row.value, row.key, row.destination, row.lane, row.traceparent))
 
     # -- the whole -------------------------------------------------------------------------------------------------------
@@ -339,5 +352,10 @@ def columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
 
 
 def readable(key: bytes) -> str:
-    """A key as text for people and for Debezium; PostgreSQL's text holds no NUL."""
-    return key.decode("utf-8", "backslashreplace").replace("\0", "\\0")
+    """A key as text for people and for Debezium."""
+    return printable(key.decode("utf-8", "backslashreplace"))
+
+
+def printable(text: str) -> str:
+    """A text that PostgreSQL can hold, which knows no NUL."""
+    return text.replace("\0", "\\0")

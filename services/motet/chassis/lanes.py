@@ -42,7 +42,9 @@ class Stamp:
     def unpack(header: bytes) -> Stamp:
         """Reads a header's value; ValueError if it is none."""
         if len(header) <= PACKED.size or header[0] != VERSION:
-            raise ValueError(f"a {HEADER} header has version {VERSION} and more than {PACKED.size} bytes, not {len(header)}")
+            raise ValueError(
+                f"a {HEADER} header has version {VERSION} and more than {PACKED.size} bytes, not {len(header)}"
+            )
         _, flags, shard, number, previous = PACKED.unpack_from(header)
         return Stamp(header[PACKED.size :].decode(), shard, number, previous, bool(flags & EXOGENOUS))
 
@@ -75,7 +77,9 @@ def receive(place: Place, stamp: Stamp, key: bytes, value: bytes, where: str) ->
         return "repeat"
     lane = f"lane {stamp.service}/{stamp.shard} at {where}"
     if stamp.number != place.number + 1:
-        raise LaneBroken(f"{lane}: number {place.number + 1} is due and {stamp.number} came; records between them are missing")
+        raise LaneBroken(
+            f"{lane}: number {place.number + 1} is due and {stamp.number} came; records between them are missing"
+        )
     if stamp.previous != place.digest:
         raise LaneBroken(
             f"{lane}: record {stamp.number} says that the digest before it is {stamp.previous.hex()[:16]}…, "

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import psycopg
 import stamina
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from motet.chassis import crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
+from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
 from motet.chassis.registry import Registry
 from motet.chassis.service import Handler, Opening, Service
@@ -65,6 +66,7 @@ class Loop:
         self.service = service
         self.settings = settings
         self.log = telemetry.configure(service.name, settings.replica, settings.log_level)
+        self.kafka_log = telemetry.kafka_logger(self.log)
         self.reach: Callable[[str], None] = crashpoints.from_environment()
         self.topics = tuple(one.topic for one in service.inputs)
         self.ranks = {one.topic: one.rank for one in service.inputs}
@@ -72,16 +74,16 @@ class Loop:
         registry = Registry(settings.schema_registry_url)
         self.partitions = provision.ensure(settings.kafka_bootstrap, registry, (*self.topics, *service.outputs))
         self.codec = Codec(registry)
-        self.publisher = Publisher(settings.kafka_bootstrap, f"motet-{service.name}-{settings.replica}")
+        self.publisher = Publisher(settings.kafka_bootstrap, f"motet-{service.name}-{settings.replica}", self.kafka_log)
         self.tenures: dict[int, Tenure] = {}
         self.due: dict[int, float] = {}
         self.stopping = False
         self.connect()
-        self.consumer = Consumer(self.consumer_settings())
+        self.consumer = Consumer(self.consumer_settings(), logger=self.kafka_log)
         self.consumer.subscribe(list(self.topics), on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.lost)
 
     def consumer_settings(self) -> dict[str, Any]:
-        """librdkafka's settings, each for a reason (ARCHITECTURE.md, "Settings that matter")."""
+        """The consumer's settings, each for a reason (ARCHITECTURE.md, "Settings that matter")."""
         settings: dict[str, Any] = {
             "bootstrap.servers": self.settings.kafka_bootstrap,
             "group.id": f"motet.{self.service.name}",
@@ -110,7 +112,9 @@ class Loop:
         for attempt in stamina.retry_context(on=psycopg.OperationalError, attempts=None, timeout=None, wait_max=5.0):
             with attempt:
                 self.connection = database.connect(
-                    self.settings.postgres_url, self.service.schema, f"motet-{self.service.name}-{self.settings.replica}"
+                    self.settings.postgres_url,
+                    self.service.schema,
+                    f"motet-{self.service.name}-{self.settings.replica}",
                 )
         for statement in self.service.options:
             self.connection.execute(statement.encode())
@@ -143,12 +147,14 @@ class Loop:
             rows = self.uncovered(owned, watermark)
             self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
             self.reach("republished")
-            opening = Opening(self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach)
+            opening = Opening(
+                self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach
+            )
             handler = self.service.open(opening)
             self.connection.commit()
         except Refused as error:
             self.connection.rollback()
-            self.log.error("shard refused", shard=number, reason=str(error))
+            self.log.critical("shard refused", shard=number, reason=str(error))
             return []
         cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
         self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, tidied_to=0)
@@ -169,13 +175,13 @@ class Loop:
         shards.check_rows(rows[0].position if rows else None, len(rows), watermark, owned, self.service.name)
         return rows
 
-    def revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """Gives shards back in order: everything out, the group's offsets committed, then let go."""
         self.settle(time.monotonic() + STOP_SECONDS)
         for number in {one.partition for one in partitions}:
             self.let_go(number)
 
-    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+    def lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group took the shards away already: commit nothing."""
         for number in {one.partition for one in partitions}:
             self.let_go(number)
@@ -219,8 +225,9 @@ class Loop:
         for one in (message, *self.consumer.consume(self.settings.batch_records - 1, 0)):
             error = one.error()
             if error is None:
-                batch[one.partition()].append(one)
-            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                plain = Message.of(one)
+                batch[plain.partition].append(plain)
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001  librdkafka's own name
                 raise Refused(f"{error.str()}: the log does not hold what the shard's row says comes next")
             else:
                 self.log.warning("kafka", reason=error.str())
@@ -235,7 +242,7 @@ class Loop:
         tenure = self.tenures.get(number)
         if tenure is None:
             return
-        ordered = sorted(messages, key=lambda message: (self.ranks[message.topic()], message.topic(), message.offset()))
+        ordered = sorted(messages, key=lambda message: (self.ranks[message.topic], message.topic, message.offset))
         try:
             end = guard.attempt(partial(self.advance, tenure, ordered), OURS)
             if isinstance(end, guard.Raised):
@@ -246,7 +253,7 @@ class Loop:
             self.again(number, str(error))
         except (Refused, RegistryUnavailable) as error:
             self.connection.rollback()
-            self.log.error("shard stopped", shard=number, reason=str(error))
+            self.log.critical("shard stopped", shard=number, reason=str(error))
             self.again(number, str(error))
         except DATABASE as error:
             self.reconnect(str(error))
@@ -261,10 +268,9 @@ class Loop:
     def step_carefully(self, tenure: Tenure, messages: Sequence[Message]) -> None:
         """One record a hop, each named on the shard's row before it is taken: the one that kills the process is found."""
         for message in messages:
-            where = f"{message.topic()}:{message.offset()}"
-            if message.offset() < tenure.shard.offsets[message.topic()]:
+            if message.offset < tenure.shard.offsets[message.topic]:
                 continue
-            deaths = shards.mark_suspect(self.connection, tenure.shard, where)
+            deaths = shards.mark_suspect(self.connection, tenure.shard, message.where)
             hop = Hop(self.tools, tenure.shard)
             if deaths >= DEATHS_BEFORE_GIVING_UP:
                 rows = hop.give_up(message, tenure.handler, f"the process died {deaths} times over this record")

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from motet.catalog.location import schemas_directory
 from motet.chassis.errors import ConfigurationError
@@ -62,6 +63,7 @@ def ensure(bootstrap: str, registry: Registry, topics: tuple[str, ...]) -> int:
 
     Raises ConfigurationError if a topic has another count: topics of one count are what makes shards.
     """
+    topics = tuple(dict.fromkeys(topics))
     admin = AdminClient({"bootstrap.servers": bootstrap})
     partitions = catalog()[0]
     present = admin.list_topics(timeout=SECONDS).topics

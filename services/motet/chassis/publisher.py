@@ -6,6 +6,7 @@ any gap into a fatal error. After a fatal error the process takes a new producer
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Progress:
 class Publisher:
     """One idempotent producer a process."""
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    def __init__(self, bootstrap: str, client_id: str, logger: logging.Logger) -> None:
         self.configuration: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "client.id": client_id,
@@ -58,13 +59,14 @@ class Publisher:
             "queue.buffering.max.kbytes": 262_144,
             "error_cb": self.failed,
         }
-        self.producer = Producer(self.configuration)
+        self.logger = logger
+        self.producer = Producer(self.configuration, logger=logger)
         self.progress: dict[int, Progress] = {}
         self.unacknowledged = 0
         self.fatal: KafkaError | None = None
 
     def failed(self, error: KafkaError) -> None:
-        """librdkafka's error callback; only fatal errors end a producer."""
+        """The producer's error callback; only fatal errors end a producer."""
         if error.fatal():
             self.fatal = error
 
@@ -130,6 +132,6 @@ class Publisher:
     def replace(self) -> None:
         """A new producer, after a fatal error."""
         self.producer.purge()
-        self.producer = Producer(self.configuration)
+        self.producer = Producer(self.configuration, logger=self.logger)
         self.progress.clear()
         self.unacknowledged, self.fatal = 0, None

@@ -55,7 +55,9 @@ class Registry:
             text = self.client.get_schema(schema_id).schema_str
         except SchemaRegistryError as error:
             if error.http_status_code != NOT_FOUND:
-                raise RegistryUnavailable(f"{self.url} answered {error.http_status_code} for schema {schema_id}") from error
+                raise RegistryUnavailable(
+                    f"{self.url} answered {error.http_status_code} for schema {schema_id}"
+                ) from error
             if len(self.unknown) >= UNKNOWN_LIMIT:
                 self.unknown.clear()
             self.unknown[schema_id] = time.monotonic() + UNKNOWN_SECONDS

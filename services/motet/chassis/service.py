@@ -73,7 +73,7 @@ class Inert:
 
     open_effects: int = 0
 
-    def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
+    def give_up(self, received: Received, reason: str, hop: Hop) -> bool:  # noqa: ARG002  the protocol's
         """Leave the record to the chassis."""
         return False
 
@@ -127,4 +127,3 @@ class Service:
     journal: bool = False
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())
-

@@ -29,22 +29,29 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(default=10_000, ge=1_000, description="After this a silent member's shards move")
     batch_records: int = Field(default=500, ge=1, description="Records of all shards in one poll at most")
     unacknowledged_records: int = Field(default=20_000, ge=1, description="Produced and not acknowledged at most")
-    open_plans: int = Field(default=5_000, ge=1, description="Open plans of a coordinator's shard before its door pauses")
-    open_effects: int = Field(default=200, ge=1, description="Open effects of a tool shard before its invocations pause")
+    open_plans: int = Field(
+        default=5_000, ge=1, description="Open plans of a coordinator's shard before its door pauses"
+    )
+    open_effects: int = Field(
+        default=200, ge=1, description="Open effects of a tool shard before its invocations pause"
+    )
     tool_threads: int = Field(default=16, ge=1, description="Effects of a tool service that run at once")
     plan_calls: int = Field(default=256, ge=1, description="Calls in a plan at most")
     command_bytes: int = Field(default=1_048_576, ge=1, description="A command's value at most")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-def load() -> Settings:
-    """The settings from the environment. Raises ConfigurationError that names every variable at fault."""
+def load(**found: str) -> Settings:
+    """The settings from the environment; `found` are values for names that it does not have.
+
+    Raises ConfigurationError that names every variable at fault.
+    """
     known = {f"MOTET_{name.upper()}" for name in Settings.model_fields} | ELSEWHERE
     unknown = sorted(name for name in os.environ if name.startswith("MOTET_") and name not in known)
     if unknown:
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     try:
-        return Settings()
+        return Settings(**{name: value for name, value in found.items() if f"MOTET_{name.upper()}" not in os.environ})
     except ValidationError as error:
         faults = "; ".join(f"MOTET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise ConfigurationError(f"settings: {faults}") from error

@@ -54,7 +54,8 @@ def claim(connection: psycopg.Connection[Any], partition: int, topics: tuple[str
 def load(connection: psycopg.Connection[Any], partition: int, topics: tuple[str, ...]) -> Shard:
     """Reads a shard's rows."""
     row = connection.execute(
-        "SELECT epoch, next_position, hlc, starts, suspect, suspect_deaths FROM shard WHERE partition = %s", (partition,)
+        "SELECT epoch, next_position, hlc, starts, suspect, suspect_deaths FROM shard WHERE partition = %s",
+        (partition,),
     ).fetchone()
     if row is None:
         raise Fenced(f"shard {partition} has no row")

@@ -25,3 +25,25 @@ def configure(service: str, replica: int, level: str) -> Any:
         cache_logger_on_first_use=True,
     )
     return structlog.get_logger().bind(service=service, replica=replica)
+
+
+class KafkaLog(logging.Handler):
+    """Takes librdkafka's lines into the structured log."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__()
+        self.log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line. That a setting is called experimental is known: it was chosen."""
+        line = record.getMessage()
+        if "CONFWARN" not in line:
+            self.log.warning("librdkafka", line=line)
+
+
+def kafka_logger(log: Any) -> logging.Logger:
+    """The logger to give to Kafka's clients."""
+    logger = logging.getLogger("motet.kafka")
+    logger.propagate = False
+    logger.handlers = [KafkaLog(log)]
+    return logger

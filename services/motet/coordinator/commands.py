@@ -8,8 +8,7 @@ from typing import Any
 
 import psycopg
 
-from motet.chassis.canonical import compact, digest
-from motet.records import RepeatStatus, SubmitPlan
+from motet.records import RepeatStatus
 
 
 @dataclass(slots=True)
@@ -21,22 +20,6 @@ class Known:
     status: RepeatStatus
     terminal_event_id: str | None = None
     answer: str | None = None
-
-
-def key_digest(command: SubmitPlan) -> str:
-    """A key within its tenant and domain."""
-    return digest(command.tenant, command.domain, command.idempotency_key)
-
-
-def command_digest(command: SubmitPlan) -> str:
-    """SHA-256 over what a command asks for; where it came from and how it is traced does not count."""
-    calls = [[c.call_id, c.tool, c.contract_version, c.arguments, list(c.after)] for c in command.calls]
-    return digest(compact([command.agent, command.isolation, calls]))
-
-
-def plan_id_of(key: str, content: str) -> str:
-    """A plan's id: derived from key and content, so that a refused reuse of a key has an id of its own."""
-    return digest(key, content)[:32]
 
 
 class Commands:

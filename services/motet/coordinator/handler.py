@@ -11,8 +11,21 @@ from motet.chassis.canonical import canonical_json
 from motet.chassis.hop import Hop
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
-from motet.coordinator.commands import Commands, Known, command_digest, key_digest, plan_id_of
-from motet.plan import Committed, Contracts, Ended, Limits, Plan, Schedule, Started, Step, admit
+from motet.coordinator.commands import Commands, Known
+from motet.plan import (
+    Committed,
+    Contracts,
+    Ended,
+    Limits,
+    Plan,
+    Schedule,
+    Started,
+    Step,
+    admit,
+    command_digest,
+    key_digest,
+    plan_id_of,
+)
 from motet.records import (
     AdmittedCall,
     CallsCommitted,
@@ -85,10 +98,10 @@ class Coordinator(Inert):
         """Decides about the records in order, then writes what changed in few statements."""
         self.touched.clear()
         self.ended.clear()
-        keys = [key_digest(one.record) for one in batch if isinstance(one.record, SubmitPlan)]
+        keys = [key_of(one.record) for one in batch if isinstance(one.record, SubmitPlan)]
         finishing = (one.record.plan_id for one in batch if isinstance(one.record, CallsFinished))
         open_plans = (self.schedule.plans.get(plan_id) for plan_id in finishing)
-        keys += [self.key_of(plan) for plan in open_plans if plan is not None]
+        keys += [key_of(plan) for plan in open_plans if plan is not None]
         self.commands.load(keys)
         for received in batch:
             match received.record:
@@ -105,12 +118,12 @@ class Coordinator(Inert):
     def submit(self, received: Received, hop: Hop) -> None:
         """Answers a command: again, refused, rejected or admitted."""
         command: SubmitPlan = received.record
-        key, content = key_digest(command), command_digest(command)
+        key, content = key_of(command), command_digest(command)
         known = self.commands.known.get(key)
         if known is not None and known.command_sha256 == content:
             self.repeat(received, known, hop)
             return
-        plan_id = plan_id_of(key, content)
+        plan_id = plan_id_of(command)
         if known is not None:
             message = (
                 f"idempotency key {command.idempotency_key!r} was used for plan {known.plan_id} with other content; "
@@ -168,7 +181,9 @@ class Coordinator(Inert):
         meta = self.command_meta(received, hop)
         rejected = PlanRejected(meta, plan_id, command.idempotency_key, command.agent, reasons)
         hop.emit(EVENTS, rejected)
-        hop.tools.log.info("plan rejected", event_id=meta.event_id, plan_id=plan_id, reasons=[one.code for one in reasons])
+        hop.tools.log.info(
+            "plan rejected", event_id=meta.event_id, plan_id=plan_id, reasons=[one.code for one in reasons]
+        )
         return rejected
 
     def learn(self, received: Received) -> None:
@@ -219,7 +234,7 @@ class Coordinator(Inert):
         ended = PlanEnded(meta, plan.plan_id, plan.idempotency_key, plan.agent, outcome, results, history)
         hop.emit(EVENTS, ended)
         self.ended.add(plan.plan_id)
-        key = self.key_of(plan)
+        key = key_of(plan)
         known = self.commands.known[key]
         known.status, known.terminal_event_id, known.answer = "ENDED", meta.event_id, answer_of(ended)
         self.commands.changed.add(key)
@@ -249,15 +264,12 @@ class Coordinator(Inert):
                     "DELETE FROM open_plan WHERE partition = %s AND plan_id = ANY(%s)", (partition, sorted(self.ended))
                 )
 
-    def key_of(self, plan: Plan) -> str:
-        """The digest of the key under which a plan was submitted."""
-        command = SubmitPlan(plan.idempotency_key, plan.tenant, plan.domain, plan.agent, "PLAN", (), None, None)
-        return key_digest(command)
-
     def meta(self, plan: Plan, received: Received, hop: Hop) -> Meta:
         """The meta of a fact about a plan."""
         trace, correlation = plan.traceparent, plan.correlation_id
-        return hop.meta(received.cause, received.timestamp_ms, plan.tenant, plan.domain, correlation or plan.plan_id, trace)
+        return hop.meta(
+            received.cause, received.timestamp_ms, plan.tenant, plan.domain, correlation or plan.plan_id, trace
+        )
 
     def command_meta(self, received: Received, hop: Hop) -> Meta:
         """The meta of a fact about a command that became no plan."""
@@ -277,9 +289,14 @@ class Coordinator(Inert):
         if not isinstance(received.record, SubmitPlan):
             return False
         command = received.record
-        plan_id = plan_id_of(key_digest(command), command_digest(command))
+        plan_id = plan_id_of(command)
         self.reject(received, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), hop)
         return True
+
+
+def key_of(asked: SubmitPlan | Plan) -> str:
+    """The digest of the key under which a plan is or was submitted."""
+    return key_digest(asked.tenant, asked.domain, asked.idempotency_key)
 
 
 def answer_of(event: PlanEnded | PlanRejected) -> str:

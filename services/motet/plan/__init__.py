@@ -5,8 +5,23 @@
 
 from motet.plan.admission import admit
 from motet.plan.contracts import Contracts
+from motet.plan.identity import command_digest, key_digest, plan_id_of
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
 from motet.plan.schedule import Committed, Ended, Schedule, Started, Step
 
-__all__ = ["Call", "Committed", "Contracts", "Ended", "Limits", "Plan", "Schedule", "Started", "Step", "admit"]
+__all__ = [
+    "Call",
+    "Committed",
+    "Contracts",
+    "Ended",
+    "Limits",
+    "Plan",
+    "Schedule",
+    "Started",
+    "Step",
+    "admit",
+    "command_digest",
+    "key_digest",
+    "plan_id_of",
+]

@@ -25,21 +25,21 @@ class Contract:
     @property
     def sha256(self) -> str:
         """Hex SHA-256 of the other fields as one canonical JSON object, which anyone can compute from the record."""
-        return sha256_text(
-            canonical_json(
-                {
-                    "name": self.name,
-                    "version": self.version,
-                    "toolset": self.toolset,
-                    "description": self.description,
-                    "effect": self.effect,
-                    "arguments_schema": self.arguments_schema,
-                    "result_schema": self.result_schema,
-                    "claims": [claim.to_avro() for claim in self.claims],
-                    "timeout_seconds": self.timeout_seconds,
-                }
-            )
-        )
+        return sha256_text(canonical_json(self.fields()))
+
+    def fields(self) -> dict[str, object]:
+        """The fields by name, as JSON values."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "toolset": self.toolset,
+            "description": self.description,
+            "effect": self.effect,
+            "arguments_schema": self.arguments_schema,
+            "result_schema": self.result_schema,
+            "claims": [claim.to_avro() for claim in self.claims],
+            "timeout_seconds": self.timeout_seconds,
+        }
 
     def record(self, meta: Meta) -> ToolContract:
         """The record to publish."""

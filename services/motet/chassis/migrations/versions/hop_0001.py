@@ -87,7 +87,7 @@ STATEMENTS = (
 COMMENTS = {
     "shard": "One row a shard: everything up to next_position is decided; epoch counts owners, starts counts claims without progress.",
     "shard_offset": "Up to where a shard has taken each of its input topics.",
-    "outbox": "What a shard publishes, until the group's committed position covers it.",
+    "outbox": "What a shard publishes, until the position that the group committed covers it.",
     "lane_out": "The last number and digest that a shard sent to a partition.",
     "lane_in": "The last number and digest that a shard took from another.",
     "parked_key": "Keys whose order would break if a later record were taken.",

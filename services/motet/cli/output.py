@@ -1,0 +1,34 @@
+"""What commands print: tables for people, `--json` for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
+
+console = Console(highlight=False, soft_wrap=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def show(value: Any) -> None:
+    """A value as JSON."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Rows under headings; a terminal's width decides what is folded, a pipe gets whole lines."""
+    grid = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        grid.add_column(heading, overflow="fold", no_wrap=not console.is_terminal)
+    for row in rows:
+        grid.add_row(*row)
+    if console.is_terminal:
+        console.print(grid)
+    else:
+        Console(highlight=False, width=10_000).print(grid)

@@ -1,0 +1,28 @@
+"""Submitting plans from Python, waiting for their ends, reading events.
+
+    from motet import Call, Client
+
+    with Client(tenant="acme", domain="orders") as client:
+        ended = client.run([Call("bank.transfer", {"source": "01", "target": "02", "amount": 25})])
+        print(ended.status, ended.results[0].value)
+
+Nothing here is privileged: a client produces `SubmitPlan` to `motet.commands` and reads `motet.events`, as any Kafka client may.
+"""
+
+from motet.client.client import Client, PlanTimeout, SubmitFailed, Submitted
+from motet.client.events import Event
+from motet.client.outcome import CallOutcome, Outcome
+from motet.client.plans import Call, command, read_plan_file
+
+__all__ = [
+    "Call",
+    "CallOutcome",
+    "Client",
+    "Event",
+    "Outcome",
+    "PlanTimeout",
+    "SubmitFailed",
+    "Submitted",
+    "command",
+    "read_plan_file",
+]

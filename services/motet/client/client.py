@@ -1,0 +1,245 @@
+"""The Python client: submit, wait, iterate events."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotInTime
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from motet.chassis import settings as configuration
+from motet.chassis.codec import Codec
+from motet.chassis.errors import ConfigurationError, MotetError, Undecodable
+from motet.chassis.identity import domain_key
+from motet.chassis.message import Message
+from motet.chassis.registry import Registry
+from motet.client.events import Event, Listener, Tail, event_type
+from motet.client.outcome import Outcome, outcome_of
+from motet.client.plans import Call, command
+from motet.plan.identity import plan_id_of
+from motet.platform.finding import found_addresses
+from motet.records import CommandRepeated, PlanEnded, PlanRejected, SubmitPlan
+
+COMMANDS: Final = "motet.commands"
+TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
+FLUSH_SECONDS: Final = 30.0
+
+
+class SubmitFailed(MotetError):
+    """Kafka did not take the command: nothing of it will run. Submit it again with the same idempotency key."""
+
+
+class PlanTimeout(MotetError):
+    """The plan had not ended in time. It goes on; waiting again or submitting it again under its key tells how it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A plan on its way. Its id is known before anyone answered: it follows from the command."""
+
+    plan_id: str
+    idempotency_key: str
+    future: Future[Outcome]
+
+    def wait(self, timeout_seconds: float | None = 60.0) -> Outcome:
+        """The plan's end. Raises PlanTimeout, SubmitFailed."""
+        try:
+            return self.future.result(timeout_seconds)
+        except NotInTime as error:
+            raise PlanTimeout(
+                f"plan {self.plan_id} did not end within {timeout_seconds:g} s; it goes on: `motet plan {self.plan_id}` shows how it is"
+            ) from error
+
+
+class Client:
+    """A connection to Kafka and the registry; a context manager, usable from several threads.
+
+    Addresses come from the arguments, else from MOTET_KAFKA_BOOTSTRAP and MOTET_SCHEMA_REGISTRY_URL, else from the platform that runs
+    under `.motet`. Tenant, domain and agent are defaults for `submit`.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str | None = None,
+        registry_url: str | None = None,
+        *,
+        tenant: str = "default",
+        domain: str = "default",
+        agent: str = "python",
+    ) -> None:
+        if bootstrap is None or registry_url is None:
+            settings = configuration.load(**found_addresses())
+            bootstrap = bootstrap or settings.kafka_bootstrap
+            registry_url = registry_url or settings.schema_registry_url
+        self.bootstrap = bootstrap
+        self.tenant, self.domain, self.agent = tenant, domain, agent
+        self.codec = Codec(Registry(registry_url))
+        self.lock = threading.Lock()
+        self.waiting: dict[str, list[Future[Outcome]]] = {}
+        self.producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+                "linger.ms": 1,
+                "message.timeout.ms": 30_000,
+                "log_level": 0,
+            }
+        )
+        self.listener = Listener(bootstrap, self.take)
+
+    # -- submit and wait ---------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        calls: Sequence[Call],
+        *,
+        tenant: str | None = None,
+        domain: str | None = None,
+        agent: str | None = None,
+        idempotency_key: str | None = None,
+        isolation: Literal["plan", "call"] = "plan",
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> Submitted:
+        """Submits calls as a plan. Raises ConfigurationError for arguments that JSON cannot carry."""
+        return self.submit_command(
+            command(
+                calls,
+                tenant=tenant or self.tenant,
+                domain=domain or self.domain,
+                agent=agent or self.agent,
+                idempotency_key=idempotency_key,
+                isolation=isolation,
+                correlation_id=correlation_id,
+                traceparent=traceparent,
+            )
+        )
+
+    def submit_command(self, plan: SubmitPlan) -> Submitted:
+        """Submits a command that is ready."""
+        try:
+            plan_id = plan_id_of(plan)
+            value = self.codec.encode(COMMANDS, plan)
+        except (UnicodeEncodeError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the plan cannot be written as Avro: {error}") from error
+        future: Future[Outcome] = Future()
+        with self.lock:
+            self.waiting.setdefault(plan_id, []).append(future)
+
+        def delivered(error: KafkaError | None, _: object) -> None:
+            if error is not None:
+                self.fail(plan_id, SubmitFailed(f"Kafka did not take plan {plan_id}: {error.str()}"))
+
+        while True:
+            try:
+                self.producer.produce(COMMANDS, value, domain_key(plan.tenant, plan.domain), on_delivery=delivered)
+                break
+            except BufferError:
+                self.producer.poll(0.1)
+            except KafkaException as error:
+                reason = SubmitFailed(f"Kafka did not take plan {plan_id}: {error.args[0].str()}")
+                self.fail(plan_id, reason)
+                break
+        self.producer.poll(0)
+        return Submitted(plan_id, plan.idempotency_key, future)
+
+    def run(self, calls: Sequence[Call], *, timeout_seconds: float | None = 60.0, **options: Any) -> Outcome:
+        """Submits calls and waits for their end; the options are those of `submit`."""
+        return self.submit(calls, **options).wait(timeout_seconds)
+
+    def flush(self) -> None:
+        """Waits until Kafka has everything that was submitted."""
+        if self.producer.flush(FLUSH_SECONDS):
+            raise SubmitFailed(f"Kafka at {self.bootstrap} did not take every command within {FLUSH_SECONDS:g} s")
+
+    # -- events ------------------------------------------------------------------------------------------------------------
+
+    def events(
+        self,
+        *,
+        tenant: str | None = None,
+        domain: str | None = None,
+        plan_id: str | None = None,
+        from_beginning: bool = False,
+        follow: bool = True,
+    ) -> Iterator[Event]:
+        """Events of the committed log, in order within a domain: from now on, or from the beginning.
+
+        Without `follow` it ends at the log's end. The other arguments pick events.
+        """
+        tail = Tail(self.bootstrap, from_beginning=from_beginning or not follow)
+        key = domain_key(tenant, domain) if tenant is not None and domain is not None else None
+        try:
+            for batch in tail.batches(lambda: False, follow=follow):
+                for message in batch:
+                    if key is not None and message.key != key:
+                        continue
+                    event = Event(
+                        message.topic,
+                        message.partition,
+                        message.offset,
+                        message.timestamp_ms,
+                        event_type(message),
+                        self.codec.decode(message.value),
+                    )
+                    meta = event.record.meta
+                    if meta.tenant != (tenant or meta.tenant) or meta.domain != (domain or meta.domain):
+                        continue
+                    if plan_id is None or event.record.plan_id == plan_id:
+                        yield event
+        finally:
+            tail.close()
+
+    # -- inside ------------------------------------------------------------------------------------------------------------
+
+    def take(self, message: Message) -> None:
+        """On the listener's thread: ends the futures that a terminal event answers."""
+        self.producer.poll(0)
+        if not self.waiting or event_type(message) not in TERMINAL:
+            return
+        try:
+            record = self.codec.decode(message.value)
+        except Undecodable:
+            return
+        if not isinstance(record, (PlanEnded, PlanRejected, CommandRepeated)):
+            return
+        outcome = outcome_of(record)
+        if outcome is None:
+            return
+        with self.lock:
+            futures = self.waiting.pop(record.plan_id, [])
+        for future in futures:
+            future.set_result(outcome)
+
+    def fail(self, plan_id: str, error: MotetError) -> None:
+        """Ends the futures of a plan that Kafka did not take."""
+        with self.lock:
+            futures = self.waiting.pop(plan_id, [])
+        for future in futures:
+            future.set_exception(error)
+
+    def close(self) -> None:
+        """Hands over what was submitted, and ends the threads. Futures that are still open are cancelled."""
+        self.producer.flush(FLUSH_SECONDS)
+        self.listener.close()
+        with self.lock:
+            futures = [future for group in self.waiting.values() for future in group]
+            self.waiting.clear()
+        for future in futures:
+            future.cancel()
+
+    def __enter__(self) -> Self:
+        """Opens nothing: the constructor did."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Closes."""
+        self.close()

@@ -1,0 +1,123 @@
+"""Reading `motet.events` as it is: every partition by number, without a group, from the beginning or from now on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from motet.chassis.errors import MotetError
+from motet.chassis.message import Message
+
+EVENTS: Final = "motet.events"
+TYPE_HEADER: Final = "ce_type"
+LOOK_SECONDS: Final = 0.2
+ANSWER_SECONDS: Final = 15.0
+
+
+class EventsUnavailable(MotetError):
+    """Kafka does not answer, or nobody has created the topics yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event and where it stands."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    type: str
+    record: Any
+
+
+def event_type(message: Message) -> str:
+    """The record type that a message's header names; empty if it names none."""
+    return next(((value or b"").decode() for name, value in message.headers if name == TYPE_HEADER), "")
+
+
+class Tail:
+    """A reader of all partitions of one topic. Not for several threads at once."""
+
+    def __init__(self, bootstrap: str, topic: str = EVENTS, *, from_beginning: bool = False) -> None:
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "motet-tail",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+                "check.crcs": True,
+                "log_level": 0,
+            }
+        )
+        try:
+            metadata = self.consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+            if metadata.error is not None or not metadata.partitions:
+                raise EventsUnavailable(f"topic {topic} does not exist: is the coordinator running? (`motet status`)")
+            starts = []
+            for number in sorted(metadata.partitions):
+                _, end = self.consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_SECONDS)
+                starts.append(TopicPartition(topic, number, OFFSET_BEGINNING if from_beginning else end))
+        except KafkaException as error:
+            self.consumer.close()
+            raise EventsUnavailable(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+        self.consumer.assign(starts)
+        self.partitions = len(starts)
+
+    def batches(self, stopped: Callable[[], bool], *, follow: bool) -> Iterator[list[Message]]:
+        """Messages as they come, in each partition in order; an empty batch now and then, so that a caller can look around.
+
+        Without `follow` it ends where the log ended when it was reached.
+        """
+        at_end: set[int] = set()
+        while not stopped():
+            batch: list[Message] = []
+            for one in self.some():
+                error = one.error()
+                if error is None:
+                    batch.append(Message.of(one))
+                    at_end.discard(batch[-1].partition)
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own name for it
+                    at_end.add(one.partition() or 0)
+                elif not error.retriable() and error.fatal():
+                    raise EventsUnavailable(error.str())
+            yield batch
+            if not follow and len(at_end) == self.partitions:
+                return
+
+    def some(self) -> list[Any]:
+        """What is there now; waits for the first message only."""
+        first = self.consumer.poll(LOOK_SECONDS)
+        return [] if first is None else [first, *self.consumer.consume(500, 0)]
+
+    def close(self) -> None:
+        """Ends the reader."""
+        self.consumer.close()
+
+
+class Listener:
+    """A thread that hands each message on `motet.events` from now on to a function."""
+
+    def __init__(self, bootstrap: str, take: Callable[[Message], None]) -> None:
+        self.tail = Tail(bootstrap)
+        self.take = take
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="motet-events", daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        """Until closed."""
+        for batch in self.tail.batches(self.stopping.is_set, follow=True):
+            for message in batch:
+                self.take(message)
+
+    def close(self) -> None:
+        """Stops the thread and waits for it."""
+        self.stopping.set()
+        self.thread.join()
+        self.tail.close()

@@ -1,0 +1,95 @@
+"""How a plan ended, as its agent reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from motet.records import CommandRepeated, PlanEnded, PlanRejected, Reason
+
+Status = Literal["SUCCEEDED", "FAILED", "REJECTED"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """One call's end. `result` is canonical JSON, None if the call did not succeed or its result is too large to be inline.
+
+    A large result is in the CallsCommitted event `result_event_id`.
+    """
+
+    call_id: str
+    tool: str
+    status: str
+    result: str | None
+    result_event_id: str | None
+    error_code: str | None
+    error_message: str | None
+
+    @property
+    def value(self) -> Any:
+        """The result as a JSON value."""
+        return None if self.result is None else json.loads(self.result)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A plan's end. `results` are in call order; `reasons` say why a plan was rejected."""
+
+    plan_id: str
+    status: Status
+    results: tuple[CallOutcome, ...]
+    reasons: tuple[Reason, ...]
+    history_sha256: str | None
+    repeated: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome as a JSON value, results unpacked."""
+        return {
+            "plan_id": self.plan_id,
+            "status": self.status,
+            "repeated": self.repeated,
+            "history_sha256": self.history_sha256,
+            "results": [
+                {
+                    "call_id": one.call_id,
+                    "tool": one.tool,
+                    "status": one.status,
+                    "result": one.value,
+                    "result_event_id": one.result_event_id,
+                    "error": None if one.error_code is None else {"code": one.error_code, "message": one.error_message},
+                }
+                for one in self.results
+            ],
+            "reasons": [one.to_avro() for one in self.reasons],
+        }
+
+
+def outcome_of(event: PlanEnded | PlanRejected | CommandRepeated) -> Outcome | None:
+    """The outcome that an event tells; None for the repeat of a plan that is still open."""
+    if isinstance(event, PlanRejected):
+        return Outcome(event.plan_id, "REJECTED", (), event.reasons, None, repeated=False)
+    if isinstance(event, PlanEnded):
+        return of_answer({**event.to_avro(), "meta": None}, repeated=False)
+    return None if event.answer is None else of_answer(json.loads(event.answer), repeated=True)
+
+
+def of_answer(answer: dict[str, Any], *, repeated: bool) -> Outcome:
+    """The outcome in the fields of a terminal event."""
+    if "reasons" in answer:
+        reasons = tuple(Reason(one["code"], one["message"], one["call_id"]) for one in answer["reasons"])
+        return Outcome(answer["plan_id"], "REJECTED", (), reasons, None, repeated)
+    results = tuple(
+        CallOutcome(
+            one["call_id"],
+            one["tool"],
+            one["outcome"],
+            one["result"],
+            one["result_event_id"],
+            one["error"] and one["error"]["code"],
+            one["error"] and one["error"]["message"],
+        )
+        for one in answer["results"]
+    )
+    status: Status = "SUCCEEDED" if answer["outcome"] == "SUCCEEDED" else "FAILED"
+    return Outcome(answer["plan_id"], status, results, (), answer["history_sha256"], repeated)

@@ -1,0 +1,116 @@
+"""Plans as people write them, in Python or in a YAML file, turned into the command that Kafka carries."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motet.chassis.canonical import NotCanonical, canonical_json
+from motet.chassis.errors import ConfigurationError
+from motet.records import PlannedCall, SubmitPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call: the tool's full name and its arguments as JSON values.
+
+    A value `{"$result": {"call": "c0", "pointer": "/id"}}` takes (a part of) an earlier call's result. Without an `id` a call is
+    `c0`, `c1` … by its place. `after` names calls that must have succeeded before; `version` picks a contract, or else the newest.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    after: Sequence[str] = ()
+    version: int | None = None
+
+
+class WrittenCall(BaseModel):
+    """A call in a plan file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tool: str
+    arguments: dict[str, Any] = {}
+    id: str | None = None
+    after: list[str] = []
+    version: int | None = None
+
+
+class WrittenPlan(BaseModel):
+    """A plan file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    tenant: str
+    domain: str
+    agent: str = "cli"
+    isolation: Literal["plan", "call"] = "plan"
+    idempotency_key: str | None = None
+    calls: Annotated[list[WrittenCall], Field(min_length=1)]
+
+
+def command(
+    calls: Sequence[Call],
+    *,
+    tenant: str,
+    domain: str,
+    agent: str,
+    idempotency_key: str | None = None,
+    isolation: Literal["plan", "call"] = "plan",
+    correlation_id: str | None = None,
+    traceparent: str | None = None,
+) -> SubmitPlan:
+    """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
+
+    Raises ConfigurationError for arguments that JSON cannot carry.
+    """
+    planned = []
+    for index, call in enumerate(calls):
+        try:
+            arguments = canonical_json(dict(call.arguments))
+        except NotCanonical as error:
+            raise ConfigurationError(f"call {index} ({call.tool}): {error}") from error
+        planned.append(PlannedCall(call.id or f"c{index}", call.tool, call.version, arguments, tuple(call.after)))
+    return SubmitPlan(
+        idempotency_key or uuid.uuid4().hex,
+        tenant,
+        domain,
+        agent,
+        "PLAN" if isolation == "plan" else "CALL",
+        tuple(planned),
+        correlation_id,
+        traceparent,
+    )
+
+
+def read_plan_file(path: Path, idempotency_key: str | None = None) -> SubmitPlan:
+    """The command of a YAML (or JSON) plan file. Raises ConfigurationError that says where the file is wrong."""
+    try:
+        written = WrittenPlan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ConfigurationError(f"there is no file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigurationError(f"{path}: {faults}") from error
+    calls = [Call(one.tool, one.arguments, one.id, one.after, one.version) for one in written.calls]
+    return command(
+        calls,
+        tenant=written.tenant,
+        domain=written.domain,
+        agent=written.agent,
+        idempotency_key=idempotency_key or written.idempotency_key,
+        isolation=written.isolation,
+    )
