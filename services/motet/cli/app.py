@@ -8,8 +8,9 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import serving
+from motet.cli import plans, running, serving
 from motet.cli.output import errors
+from motet.platform import PlatformError
 
 USAGE = 2
 INTERRUPTED = 130
@@ -20,16 +21,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Parallel tool calls for AI agents: one history, one state, every effect once.",
 )
-app.add_typer(serving.tools, name="tools")
-app.command()(serving.serve)
-app.command()(serving.provision)
+for platform_command in (running.up, running.down, running.status, running.logs, running.doctor):
+    app.command(rich_help_panel="The platform on this machine")(platform_command)
+for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.rebuild):
+    app.command(rich_help_panel="Plans, events and projections")(plan_command)
+app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
+app.command(rich_help_panel="What a deployment runs")(serving.serve)
+app.command(rich_help_panel="What a deployment runs")(serving.provision)
 
 
 def main() -> None:
     """Runs a command. What a person can correct is one line and exit code 2."""
     try:
         app()
-    except MotetError as error:
+    except (MotetError, PlatformError) as error:
         errors.print(f"[bold red]motet:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(USAGE)
     except KeyboardInterrupt:

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from motet.chassis import provision as topics
-from motet.chassis import settings as configuration
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.loop import Loop
 from motet.chassis.registry import Registry
+from motet.cli.connection import settings as find_settings
 from motet.cli.output import JsonOption, show, table
 from motet.tools import load
 
@@ -19,7 +19,7 @@ tools = typer.Typer(no_args_is_help=True, help="Tool services: run one, or see w
 
 def serve(service: Annotated[str, typer.Argument(help="coordinator or projector")]) -> None:
     """Runs one of Motet's own services in this process until SIGTERM or Ctrl-C."""
-    settings = configuration.load()
+    settings = find_settings()
     if service == "coordinator":
         from motet import coordinator  # noqa: PLC0415  a process loads the service that it runs
 
@@ -39,7 +39,7 @@ def serve_tools(
     """Runs a toolset as a service of its own in this process until SIGTERM or Ctrl-C."""
     from motet.tools import host  # noqa: PLC0415
 
-    settings = configuration.load()
+    settings = find_settings()
     Loop(host.service(load(module), settings), settings).run()
 
 
@@ -68,7 +68,7 @@ def list_tools(
 
 def provision() -> None:
     """Creates the topics and registers the schemas that every installation has. Services do it for themselves as well."""
-    settings = configuration.load()
+    settings = find_settings()
     names = topics.fixed_topics()
     count = topics.ensure(settings.kafka_bootstrap, Registry(settings.schema_registry_url), names)
     typer.echo(f"{len(names)} topics with {count} partitions each, and their schemas, are there")

@@ -1,0 +1,41 @@
+"""How far each group is behind: the end of every partition it reads less what it committed, as any Kafka tool counts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from motet.chassis.errors import MotetError
+
+SECONDS = 15.0
+
+
+class LagUnknown(MotetError):
+    """Kafka did not answer."""
+
+
+def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Records behind, by service and topic. A service that never committed anything is not in it. Raises LagUnknown."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    out: dict[str, dict[str, int]] = {}
+    try:
+        for service in services:
+            group = f"motet.{service}"
+            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
+            committed = asked[group].result(SECONDS).topic_partitions
+            if not committed:
+                continue
+            wanted = {TopicPartition(one.topic, one.partition): OffsetSpec.latest() for one in committed}
+            ends = {
+                (place.topic, place.partition): future.result(SECONDS).offset
+                for place, future in admin.list_offsets(wanted, request_timeout=SECONDS).items()
+            }
+            behind = out.setdefault(service, {})
+            for one in committed:
+                due = ends[one.topic, one.partition] - max(0, one.offset)
+                behind[one.topic] = behind.get(one.topic, 0) + due
+    except KafkaException as error:
+        raise LagUnknown(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+    return out
