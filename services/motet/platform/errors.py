@@ -1,14 +1,17 @@
-"""What can go wrong with the platform.
+"""What can go wrong with the platform; a person acts on each.
 
-PlatformError
-├── PlatformNotRunning   nothing runs under the directory: `motet up`
-└── PlatformFailed       a server or service did not come up; the message has its last log lines
+MotetError
+└── PlatformError
+    ├── PlatformNotRunning   nothing runs under the directory: `motet up`
+    └── PlatformFailed       a server or service did not come up; the message has its last log lines
 """
 
 from __future__ import annotations
 
+from motet.chassis.errors import MotetError
 
-class PlatformError(Exception):
+
+class PlatformError(MotetError):
     """Root of the platform's errors."""
 
 

