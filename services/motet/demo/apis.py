@@ -84,7 +84,7 @@ def api_class(class_name: str) -> type:
     module = importlib.import_module(f"{SOURCES}.{MODULES[class_name]}")
     if class_name == "TravelAPI":
         vars(module)["datetime"] = _FixedDate
-    return cast(type, getattr(module, class_name))
+    return cast("type", getattr(module, class_name))
 
 
 @cache

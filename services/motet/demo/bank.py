@@ -40,7 +40,9 @@ def opening(accounts: int = ACCOUNTS) -> tuple[SubmitPlan, ...]:
     )
 
 
-def transfers(seed: int, count: int = TRANSFERS, accounts: int = ACCOUNTS, agents: int = AGENTS) -> tuple[SubmitPlan, ...]:
+def transfers(
+    seed: int, count: int = TRANSFERS, accounts: int = ACCOUNTS, agents: int = AGENTS
+) -> tuple[SubmitPlan, ...]:
     """`count` transfers in plans of 8, the agents in turn; the same seed gives the same plans."""
     chance = random.Random(seed)
     calls = []
@@ -77,7 +79,9 @@ def _run(call: PlannedCall, balances: dict[str, int]) -> Opened | Transferred:
         balances.setdefault(account, balance)
         return Opened(ok=new, balance=balance)
     if call.tool != "bank.transfer":
-        raise ValueError(f"call {call.call_id} is {call.tool}; the serial run of the bank knows bank.open and bank.transfer")
+        raise ValueError(
+            f"call {call.call_id} is {call.tool}; the serial run of the bank knows bank.open and bank.transfer"
+        )
     source, target, amount = arguments["source"], arguments["target"], arguments["amount"]
     reason = decide(source, target, amount, balances)
     if reason is None:

@@ -2,3 +2,10 @@
 
 Eight offer the leaderboard's API classes, `bank` is the one that plans fight over.
 """
+
+from typing import Final
+
+MODULES: Final = tuple(
+    f"motet.demo.toolsets.{name}"
+    for name in ("filesystem", "maths", "messages", "posts", "tickets", "trading", "travel", "vehicle", "bank")
+)

@@ -1,0 +1,62 @@
+"""The demo's end, for somebody who sees Motet for the first time."""
+
+from __future__ import annotations
+
+from motet.demo.run import Result
+
+
+def report(result: Result) -> str:
+    """Lines with rich's markup."""
+    first, second = result.real_input, result.contention
+    killed = ", ".join(one.service for one in result.kills) or "nobody"
+    money = second.money_before == second.money_after
+    twice = second.effects == second.transfers - second.refused
+    lines = [
+        "",
+        "[bold]Real input[/]: the Berkeley Function Calling Leaderboard's multi-turn scenarios",
+        f"  {first.scenarios} agents at once, {first.turns} turns, {first.calls:,} tool calls on 8 APIs, in {first.seconds:.1f} s.",
+        "  Compared with the same calls on the same classes, one after another, in plain Python:",
+        f"    results equal        {of(first.calls_equal, first.calls)}",
+        f"    final states equal   {of(first.scenarios_equal, first.scenarios)}",
+        "",
+        "[bold]Contention[/]: a bank",
+        f"  {second.agents} agents at once, {second.transfers:,} transfers in {second.plans:,} plans over {second.accounts} accounts, "
+        f"in {second.seconds:.1f} s.",
+        f"  {second.refused:,} transfers were refused for lack of money: which ones depends on the order.",
+        "  Compared with the same transfers, one after another, in the order of the log:",
+        f"    results equal        {of(second.results_equal, second.transfers)}",
+        f"    balances equal       {yes(second.balances_equal)}",
+        f"    money conserved      {yes(money)}  {second.money_before:,} before, {second.money_after:,} after",
+        f"    every effect once    {yes(twice)}  {second.effects:,} entries in the bank's own journal",
+        "",
+        f"[bold]Killed on the way[/] with SIGKILL: {killed} (seed {result.seed} repeats it)",
+    ]
+    if first.differences:
+        lines += ["", "[red]Differences[/]", *(f"  {one}" for one in first.differences)]
+    verdict = "[bold green]All equal.[/]" if result.equal else "[bold red]NOT EQUAL.[/]"
+    lines += ["", f"{verdict} {result.seconds:.0f} s in all. Everything still runs; look further:"]
+    return "\n".join(lines)
+
+
+def next_steps(result: Result) -> str:
+    """Commands to go on with, to be printed as they are."""
+    first, second = result.real_input, result.contention
+    return f"""
+  motet status                         # what runs, and lag 0
+  motet events --tenant {first.tenant} --domain multi_turn_base_0
+  motet sql "SELECT status, count(*) FROM plans GROUP BY status"
+  motet sql "SELECT tool, count(*) FROM calls WHERE tenant = '{first.tenant}' GROUP BY tool ORDER BY count DESC LIMIT 5"
+  motet sql "SELECT error_code, result ->> 'reason' AS reason, count(*) FROM calls WHERE tenant = '{second.tenant}' GROUP BY 1, 2"
+  motet plan $(motet sql --json "SELECT plan_id FROM plans WHERE tenant = '{second.tenant}' LIMIT 1" | grep -o '[0-9a-f]\\{{32\\}}')
+  motet rebuild                        # builds the tables again from the log, and compares
+  motet down                           # stops everything; the data stays in .motet"""
+
+
+def of(count: int, total: int) -> str:
+    """How many of how many."""
+    return f"{yes(count == total)}  {count:,} of {total:,}"
+
+
+def yes(good: bool) -> str:
+    """A mark."""
+    return "[green]yes[/]" if good else "[bold red]NO [/]"
