@@ -1,0 +1,42 @@
+# Every target sets up what it needs first; where there is nothing to do that takes well under a second.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+.PHONY: help setup check test demo bench up down clean
+
+help: ## Shows this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Makes .venv and build/servers; again only what changed. MOTET_PYTHON names another Python.
+	@deploy/setup
+
+check: setup ## Format, lint, types, import rules, dependencies, generated code: nothing is changed.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry services
+	$(BIN)/python -m motet.catalog.generate --check
+
+test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, compared with the serial reference.
+	@$(BIN)/motet demo $(ARGS)
+
+bench: setup ## Throughput and latency on this machine. ARGS="--json" for programs.
+	@$(BIN)/motet bench $(ARGS)
+
+up: setup ## Starts Kafka, PostgreSQL, the schema registry and Motet's services under .motet.
+	@$(BIN)/motet up $(ARGS)
+
+down: setup ## Stops what `make up` started; the data stays in .motet.
+	@$(BIN)/motet down
+
+clean: ## Stops the platform and removes .venv, build and all caches. The data in .motet stays.
+	@if [[ -x $(BIN)/motet && -d .motet ]]; then $(BIN)/motet down; fi
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find services tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
