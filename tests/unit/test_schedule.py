@@ -24,7 +24,12 @@ from motet.records import (
 
 LIMITS = Limits()
 META = Meta("e", "c", "", "", "", 0, 0, None)
-KEYED = {"type": "object", "properties": {"key": {"type": "string"}, "n": {}}, "required": ["key"], "additionalProperties": False}
+KEYED = {
+    "type": "object",
+    "properties": {"key": {"type": "string"}, "n": {}},
+    "required": ["key"],
+    "additionalProperties": False,
+}
 
 
 def contracts() -> Contracts:
@@ -66,7 +71,12 @@ class World:
             self.sums[key] = self.sums.get(key, 0) + number
         failed = number == 7 and kind == "add"
         return FinishedCall(
-            call.index, call.key, call.attempt, "FAILED" if failed else "SUCCEEDED", None if failed else json.dumps(result, separators=(",", ":")), None
+            call.index,
+            call.key,
+            call.attempt,
+            "FAILED" if failed else "SUCCEEDED",
+            None if failed else json.dumps(result, separators=(",", ":")),
+            None,
         )
 
 
@@ -83,7 +93,9 @@ def commands(draw: st.DrawFn) -> list[SubmitPlan]:
             if before and draw(st.booleans()):
                 value = {"$result": {"call": f"c{min(before)}"}}
             arguments = json.dumps({"key": draw(st.sampled_from("ab")), "n": value})
-            calls.append(PlannedCall(f"c{index}", f"r.{tool}", None, arguments, tuple(f"c{one}" for one in sorted(before))))
+            calls.append(
+                PlannedCall(f"c{index}", f"r.{tool}", None, arguments, tuple(f"c{one}" for one in sorted(before)))
+            )
         isolation: Isolation = draw(st.sampled_from(["PLAN", "CALL"]))
         out.append(SubmitPlan(f"k{number}", "acme", "d", "agent", isolation, tuple(calls), None, None))
     return out
@@ -108,9 +120,14 @@ class Run:
         self.to_report: list[tuple[str, FinishedCall]] = []
         self.histories: dict[str, tuple[object, ...]] = {}
         self.commits: dict[str, list[int]] = {}
+        self.rows: dict[str, str] = {}
 
     def take(self, steps: list[Step]) -> None:
-        """Notes what follows."""
+        """Notes what follows, and writes down what the schedule says has changed, as the coordinator does."""
+        for plan in self.schedule.take_changed():
+            self.rows[plan.plan_id] = plan.to_state()
+            if plan.ended:
+                del self.rows[plan.plan_id]
         for step in steps:
             match step:
                 case Started(plan, invocations):
@@ -124,7 +141,7 @@ class Run:
     def step(self) -> bool:
         """Runs or reports one call; False if nothing is left."""
         if self.interrupt():
-            plans = [Plan.from_state(plan.to_state()) for plan in self.schedule.plans.values()]
+            plans = [Plan.from_state(row) for row in self.rows.values()]
             self.schedule = Schedule.restore(plans, LIMITS, CONTRACTS)
         size = len(self.to_run) + len(self.to_report)
         if not size:
@@ -166,7 +183,10 @@ def one_after_another(submitted: list[SubmitPlan]) -> Run:
 @given(commands(), st.randoms(use_true_random=False))
 def test_plans_end_as_if_they_ran_one_after_another(submitted: list[SubmitPlan], random: object) -> None:
     """P3 and P4: under plan isolation state and histories equal the serial run in log order, whatever overtakes whatever."""
-    isolated = [SubmitPlan(*(one.idempotency_key, one.tenant, one.domain, one.agent), "PLAN", one.calls, None, None) for one in submitted]
+    isolated = [
+        SubmitPlan(*(one.idempotency_key, one.tenant, one.domain, one.agent), "PLAN", one.calls, None, None)
+        for one in submitted
+    ]
     run = Run(lambda size: random.randrange(size)).all_at_once(isolated)  # type: ignore[attr-defined]
     serial = one_after_another(isolated)
     assert run.histories == serial.histories
@@ -205,7 +225,13 @@ def reasons(*calls: PlannedCall, limits: Limits = LIMITS, size_bytes: int = 100)
     return {reason.code for reason in answer}
 
 
-def call(arguments: str = '{"key":"a"}', name: str = "c0", tool: str = "r.get", version: int | None = None, after: tuple[str, ...] = ()) -> PlannedCall:
+def call(
+    arguments: str = '{"key":"a"}',
+    name: str = "c0",
+    tool: str = "r.get",
+    version: int | None = None,
+    after: tuple[str, ...] = (),
+) -> PlannedCall:
     """A planned call, right unless told otherwise."""
     return PlannedCall(name, tool, version, arguments, after)
 
@@ -252,7 +278,19 @@ def test_limits_are_answers() -> None:
     assert reasons() == {"EMPTY_PLAN"}
 
 
-@given(st.lists(st.builds(PlannedCall, st.text(), st.sampled_from(["r.get", "r.put", ""]), st.none() | st.integers(), st.text() | st.sampled_from(['{"key":"a"}', '{"key":{"$result":{"call":""}}}', "[]"]), st.lists(st.text(max_size=2), max_size=2).map(tuple)), max_size=4))
+@given(
+    st.lists(
+        st.builds(
+            PlannedCall,
+            st.text(),
+            st.sampled_from(["r.get", "r.put", ""]),
+            st.none() | st.integers(),
+            st.text() | st.sampled_from(['{"key":"a"}', '{"key":{"$result":{"call":""}}}', "[]"]),
+            st.lists(st.text(max_size=2), max_size=2).map(tuple),
+        ),
+        max_size=4,
+    )
+)
 def test_admission_never_raises(calls: list[PlannedCall]) -> None:
     """Whatever stands in a command, the answer is a plan or reasons."""
     command = SubmitPlan("k", "acme", "d", "agent", "PLAN", tuple(calls), None, None)

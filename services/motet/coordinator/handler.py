@@ -83,8 +83,6 @@ class Coordinator(Inert):
         self.open_plans = open_plans
         self.contracts = Contracts()
         self.commands = Commands(opening.connection)
-        self.touched: dict[str, Plan] = {}
-        self.ended: set[str] = set()
         for (record,) in opening.connection.execute(
             "SELECT record FROM contract WHERE partition = %s ORDER BY name, version", (opening.partition,)
         ):
@@ -96,8 +94,6 @@ class Coordinator(Inert):
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
         """Decides about the records in order, then writes what changed in few statements."""
-        self.touched.clear()
-        self.ended.clear()
         keys = [key_of(one.record) for one in batch if isinstance(one.record, SubmitPlan)]
         finishing = (one.record.plan_id for one in batch if isinstance(one.record, CallsFinished))
         open_plans = (self.schedule.plans.get(plan_id) for plan_id in finishing)
@@ -155,7 +151,6 @@ class Coordinator(Inert):
             EVENTS,
             PlanAdmitted(meta, plan_id, admitted.idempotency_key, admitted.agent, admitted.isolation, content, calls),
         )
-        self.touched[plan_id] = admitted
         self.advance(self.schedule.admit(admitted), received, hop)
 
     def repeat(self, received: Received, known: Known, hop: Hop) -> None:
@@ -199,7 +194,6 @@ class Coordinator(Inert):
         """Turns the schedule's steps into facts."""
         for step in steps:
             plan = step.plan
-            self.touched[plan.plan_id] = plan
             match step:
                 case Started(invocations=invocations):
                     self.start(plan, invocations, received, hop)
@@ -233,7 +227,6 @@ class Coordinator(Inert):
         meta = self.meta(plan, received, hop)
         ended = PlanEnded(meta, plan.plan_id, plan.idempotency_key, plan.agent, outcome, results, history)
         hop.emit(EVENTS, ended)
-        self.ended.add(plan.plan_id)
         key = key_of(plan)
         known = self.commands.known[key]
         known.status, known.terminal_event_id, known.answer = "ENDED", meta.event_id, answer_of(ended)
@@ -244,7 +237,9 @@ class Coordinator(Inert):
     def save(self) -> None:
         """Writes plans that changed, deletes those that ended."""
         connection, partition = self.opening.connection, self.opening.partition
-        open_plans = [plan for plan_id, plan in self.touched.items() if plan_id not in self.ended]
+        changed = self.schedule.take_changed()
+        open_plans = [plan for plan in changed if not plan.ended]
+        ended = sorted(plan.plan_id for plan in changed if plan.ended)
         with connection.pipeline():
             self.commands.save()
             if open_plans:
@@ -259,9 +254,9 @@ class Coordinator(Inert):
                         [plan.to_state() for plan in open_plans],
                     ),
                 )
-            if self.ended:
+            if ended:
                 connection.execute(
-                    "DELETE FROM open_plan WHERE partition = %s AND plan_id = ANY(%s)", (partition, sorted(self.ended))
+                    "DELETE FROM open_plan WHERE partition = %s AND plan_id = ANY(%s)", (partition, ended)
                 )
 
     def meta(self, plan: Plan, received: Received, hop: Hop) -> Meta:

@@ -49,7 +49,9 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
         message = f"the plan has {len(command.calls)} calls; the limit is {limits.calls_per_plan}: split it"
         yield Reason("TOO_MANY_CALLS", message, None)
     if size_bytes > limits.command_bytes:
-        message = f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
+        message = (
+            f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
+        )
         yield Reason("TOO_LARGE", message, None)
     for name, value in (("idempotency_key", command.idempotency_key), ("agent", command.agent)):
         fault = identifier_fault(value, limits)
@@ -160,7 +162,9 @@ class Admission:
                 if target.call_id in self.index_of:
                     out.append(self.index_of[target.call_id])
                 else:
-                    message = f"the arguments take the result of {target.call_id[:100]!r}, which is no call of this plan"
+                    message = (
+                        f"the arguments take the result of {target.call_id[:100]!r}, which is no call of this plan"
+                    )
                     self.refuse("UNKNOWN_REFERENCE", message, call.call_id)
         except BadArguments as error:
             self.refuse(error.code, str(error), call.call_id)

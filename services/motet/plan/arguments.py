@@ -92,10 +92,14 @@ def reference(value: dict[str, Any]) -> Reference:
     """The reference that an object is. Raises BadArguments."""
     target = value[REFERENCE]
     if len(value) != 1 or not isinstance(target, dict) or not target.keys() <= {"call", "pointer"}:
-        raise BadArguments("BAD_REFERENCE", f'a reference is {{"{REFERENCE}": {{"call": …, "pointer": …}}}} and nothing else')
+        raise BadArguments(
+            "BAD_REFERENCE", f'a reference is {{"{REFERENCE}": {{"call": …, "pointer": …}}}} and nothing else'
+        )
     call, pointer = target.get("call"), target.get("pointer", "")
     if not isinstance(call, str) or not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
-        raise BadArguments("BAD_REFERENCE", f"call is a call's id and pointer begins with a slash, not {call!r} and {pointer!r}")
+        raise BadArguments(
+            "BAD_REFERENCE", f"call is a call's id and pointer begins with a slash, not {call!r} and {pointer!r}"
+        )
     return Reference(call, pointer)
 
 
@@ -117,7 +121,9 @@ def follow(value: Any, target: Reference) -> Any:
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif isinstance(value, list) and name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(value):
+        elif (
+            isinstance(value, list) and name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(value)
+        ):
             value = value[int(name)]
         else:
             raise BadArguments("BAD_REFERENCE", f"the result of {target.call_id} has nothing at {target.pointer!r}")

@@ -148,7 +148,13 @@ class Plan:
         calls = [
             [
                 *(call.call_id, call.tool, call.contract_version, call.arguments, call.arguments_sha256, call.after),
-                *([[claim.resource, claim.mode] for claim in call.claims], call.effect, call.refers, call.key, call.status),
+                *(
+                    [[claim.resource, claim.mode] for claim in call.claims],
+                    call.effect,
+                    call.refers,
+                    call.key,
+                    call.status,
+                ),
                 *(call.outcome, call.result, call.result_sha256),
                 *(None if call.error is None else [call.error.code, call.error.message], call.attempt),
             ]

@@ -57,6 +57,8 @@ class Schedule:
         self.next_sequence = 0
         # Plans to look at, in order of first mention, and the calls of each that may start.
         self.dirty: dict[str, list[int]] = {}
+        # What differs from the rows since `take_changed`: plans whose state moved, with or without a step to show for it.
+        self.changed: dict[str, Plan] = {}
 
     @staticmethod
     def restore(plans: Sequence[Plan], limits: Limits, contracts: Contracts) -> Schedule:
@@ -76,6 +78,7 @@ class Schedule:
         """A plan enters all its queues at once."""
         plan.sequence = self.next_sequence
         self.next_sequence += 1
+        self.changed[plan.plan_id] = plan
         self.enter(plan)
         return self.steps()
 
@@ -101,6 +104,11 @@ class Schedule:
                 self.settle(plan, end.index, "FAILED", None, error)
         return self.steps()
 
+    def take_changed(self) -> list[Plan]:
+        """The plans whose state changed since this was asked last, ended ones among them."""
+        changed, self.changed = list(self.changed.values()), {}
+        return changed
+
     # -- inside ------------------------------------------------------------------------------------------------------------
 
     def enter(self, plan: Plan) -> None:
@@ -117,6 +125,7 @@ class Schedule:
         """Ends a call, and skips what can no longer run because of it."""
         ends: list[tuple[int, Any, str | None, Failure | None]] = [(index, outcome, result, error)]
         touched = self.dirty.setdefault(plan.plan_id, [])
+        self.changed[plan.plan_id] = plan
         while ends:
             at, how, value, why = ends.pop()
             followers = plan.settle(at, how, value, why)
@@ -144,6 +153,7 @@ class Schedule:
             plan = self.plans[plan_id]
             invocations = self.start(plan, self.dirty[plan_id])
             if invocations:
+                self.changed[plan_id] = plan
                 out.append(Started(plan, tuple(invocations)))
             del self.dirty[plan_id]
             committed = plan.commit()
@@ -186,7 +196,9 @@ class Schedule:
         except (BadArguments, NotCanonical) as error:
             return Failure("BAD_REFERENCE", str(error))
         if len(text.encode()) > self.limits.argument_bytes:
-            message = f"with results the arguments have {len(text.encode())} bytes; the limit is {self.limits.argument_bytes}"
+            message = (
+                f"with results the arguments have {len(text.encode())} bytes; the limit is {self.limits.argument_bytes}"
+            )
             return Failure("TOO_LARGE", message)
         contract = self.contracts.get(call.tool, call.contract_version)
         faults = list(contract.faults(arguments)) if contract is not None else [f"{call.tool} has no contract any more"]
