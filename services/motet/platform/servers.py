@@ -27,7 +27,6 @@ KAFKA_VERSION: Final = "4.3.1"
 REGISTRY_VERSION: Final = "3.3.3"
 USER: Final = "motet"
 PASSWORD: Final = "motet"  # noqa: S105  the server listens on 127.0.0.1 only, and people need to know it
-COMPATIBILITY: Final = "FULL_TRANSITIVE"
 CLUSTER_ID: Final = "bW90ZXQtbW90ZXQtbW90ZQ"
 HTTP_OK: Final = 200
 # The broker's settings that matter; docker-compose.yml has the same, and a test compares them.
@@ -50,6 +49,13 @@ KAFKA_SETTINGS: Final = {
     "group.min.session.timeout.ms": "1000",
 }
 POSTGRES_SETTINGS: Final = {"max_connections": "200", "shared_buffers": "256MB", "fsync": "on", "max_wal_size": "2GB"}
+
+REGISTRY_SETTINGS: Final = {
+    "APICURIO_STORAGE_KIND": "sql",
+    "APICURIO_STORAGE_SQL_KIND": "postgresql",
+    # Its own default is to accept any change of a schema.
+    "APICURIO_RULES_GLOBAL_COMPATIBILITY": "FULL_TRANSITIVE",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +142,9 @@ def postgres_answers(url: str) -> bool:
 
 
 def registry_answers(base: str) -> bool:
-    """Whether the registry lists its subjects."""
+    """Whether the registry tells its configuration, which it keeps in its database."""
     try:
-        with urllib.request.urlopen(f"{base.rstrip('/')}/subjects", timeout=2) as answer:  # noqa: S310  the user's own address
+        with urllib.request.urlopen(f"{base.rstrip('/')}/config", timeout=2) as answer:  # noqa: S310  the address is ours or the user's
             return bool(answer.status == HTTP_OK)
     except (OSError, ValueError):
         return False
@@ -227,9 +233,7 @@ def postgres(layout: Layout, port: int) -> Server:
 def registry(port: int, management_port: int, postgres_url: str) -> Server:
     """Apicurio Registry on the platform's PostgreSQL, in a database of its own."""
     server = postgres_url.rpartition("/")[0].partition("@")[2]
-    environment = {
-        "APICURIO_STORAGE_KIND": "sql",
-        "APICURIO_STORAGE_SQL_KIND": "postgresql",
+    environment = REGISTRY_SETTINGS | {
         "APICURIO_DATASOURCE_URL": f"jdbc:postgresql://{server}/registry",
         "APICURIO_DATASOURCE_USERNAME": USER,
         "APICURIO_DATASOURCE_PASSWORD": PASSWORD,
@@ -240,20 +244,8 @@ def registry(port: int, management_port: int, postgres_url: str) -> Server:
     }
     base = f"http://127.0.0.1:{port}/apis/ccompat/v7"
 
-    def answers() -> bool:
-        body = f'{{"compatibility": "{COMPATIBILITY}"}}'.encode()
-        # The address is http and ours.
-        request = urllib.request.Request(  # noqa: S310
-            f"{base}/config", body, {"Content-Type": "application/json"}, method="PUT"
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=2) as answer:  # noqa: S310
-                return bool(answer.status == HTTP_OK)
-        except OSError:
-            return False
-
     command = (java(), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-jar", str(libraries() / "registry" / "quarkus-run.jar"))
-    return Server("registry", command, environment, answers)
+    return Server("registry", command, environment, partial_function(registry_answers, base))
 
 
 @dataclass(frozen=True, slots=True)
