@@ -17,8 +17,13 @@ OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c sync
 
 
 def connect(url: str, schema: str, application: str) -> psycopg.Connection[Any]:
-    """A connection whose names resolve in the service's own schema."""
-    connection = psycopg.connect(url, options=f"{OPTIONS} -c search_path={schema}", application_name=application)
+    """A connection whose names resolve in the service's own schema.
+
+    It commits each statement by itself, so that whoever needs more says so with `connection.transaction()`, and a block within
+    such a block is a savepoint. Without that a block of a tool could be the outermost one, and commit alone.
+    """
+    options = f"{OPTIONS} -c search_path={schema}"
+    connection = psycopg.connect(url, autocommit=True, options=options, application_name=application)
     connection.prepare_threshold = 2
     return connection
 

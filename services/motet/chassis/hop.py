@@ -317,22 +317,24 @@ class Hop:
 
     def run(self, messages: Sequence[Message], handler: Handler) -> list[Row]:
         """One hop: take, decide, write, commit. Returns the facts to produce."""
-        taken = self.take(messages)
-        self.exogenous = not messages
-        handler.handle(taken, self)
+        with self.connection.transaction():
+            taken = self.take(messages)
+            self.exogenous = not messages
+            handler.handle(taken, self)
+            self.write()
         return self.finish(handler)
 
     def give_up(self, message: Message, handler: Handler, reason: str) -> list[Row]:
         """A hop for one record whose handling failed for good."""
-        for received in self.take([message]):
-            if not handler.give_up(received, reason, self):
-                self.dead_letter(message, "HANDLING_FAILED", reason, park=True)
+        with self.connection.transaction():
+            for received in self.take([message]):
+                if not handler.give_up(received, reason, self):
+                    self.dead_letter(message, "HANDLING_FAILED", reason, park=True)
+            self.write()
         return self.finish(handler)
 
     def finish(self, handler: Handler) -> list[Row]:
-        """Steps 3 and 4."""
-        self.write()
-        self.connection.commit()
+        """After the commit: memory follows the rows."""
         self.tools.reach("committed")
         self.shard.next_position = self.position
         self.shard.offsets.update({topic: after for topic, (_, after) in self.moved.items()})

@@ -118,7 +118,6 @@ class Loop:
                 )
         for statement in self.service.options:
             self.connection.execute(statement.encode())
-        self.connection.commit()
         self.tools = Tools(self.service, self.partitions, self.codec, self.connection, self.reach, self.log)
 
     # -- assignment --------------------------------------------------------------------------------------------------------
@@ -151,9 +150,7 @@ class Loop:
                 self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach
             )
             handler = self.service.open(opening)
-            self.connection.commit()
         except Refused as error:
-            self.connection.rollback()
             self.log.critical("shard refused", shard=number, reason=str(error))
             return []
         cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
@@ -249,10 +246,8 @@ class Loop:
                 self.log.error("handling failed", shard=number, records=len(ordered), exc_info=end.error)
                 self.one_by_one(number, ordered, end.error)
         except Fenced as error:
-            self.connection.rollback()
             self.again(number, str(error))
         except (Refused, RegistryUnavailable) as error:
-            self.connection.rollback()
             self.log.critical("shard stopped", shard=number, reason=str(error))
             self.again(number, str(error))
         except DATABASE as error:
@@ -295,7 +290,6 @@ class Loop:
 
     def reopen(self, number: int) -> Tenure:
         """Throws memory away and reads the rows again, under the same epoch."""
-        self.connection.rollback()
         tenure = self.tenures[number]
         tenure.handler.close()
         epoch = tenure.shard.epoch
@@ -304,7 +298,6 @@ class Loop:
             raise Fenced(f"shard {number} has another owner")
         opening = Opening(self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach)
         tenure.handler = self.service.open(opening)
-        self.connection.commit()
         return tenure
 
     def publish(self, tenure: Tenure, rows: list[Row]) -> None:
@@ -351,7 +344,6 @@ class Loop:
                     self.connection.execute(
                         "DELETE FROM outbox WHERE partition = %s AND position < %s", (number, tenure.covered_to)
                     )
-                    self.connection.commit()
                 except psycopg.OperationalError as error:
                     self.reconnect(str(error))
                     return

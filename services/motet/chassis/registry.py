@@ -67,3 +67,7 @@ class Registry:
         if text is not None:
             self.texts[schema_id] = text
         return text
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.client.__exit__(None, None, None)

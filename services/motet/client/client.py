@@ -78,7 +78,8 @@ class Client:
             registry_url = registry_url or settings.schema_registry_url
         self.bootstrap = bootstrap
         self.tenant, self.domain, self.agent = tenant, domain, agent
-        self.codec = Codec(Registry(registry_url))
+        self.registry = Registry(registry_url)
+        self.codec = Codec(self.registry)
         self.lock = threading.Lock()
         self.waiting: dict[str, list[Future[Outcome]]] = {}
         self.producer = Producer(
@@ -228,6 +229,7 @@ class Client:
         """Hands over what was submitted, and ends the threads. Futures that are still open are cancelled."""
         self.producer.flush(FLUSH_SECONDS)
         self.listener.close()
+        self.registry.close()
         with self.lock:
             futures = [future for group in self.waiting.values() for future in group]
             self.waiting.clear()

@@ -1,0 +1,35 @@
+"""What tests of all kinds share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+import servers
+from motet.chassis.settings import Settings
+from motet.platform import Addresses
+
+pytest_plugins = ["world"]
+
+# Taken out before any test runs: a test's settings are passed to it, never found in the environment of who runs the tests.
+GIVEN: Final = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("MOTET_")}
+# Where things are installed is no setting of a service.
+os.environ.update({name: value for name, value in GIVEN.items() if name == "MOTET_KAFKA_LIBS"})
+
+
+@pytest.fixture(scope="session")
+def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+    """Real servers, started when the first test asks for them and shared by all."""
+    with servers.running(tmp_path_factory.mktemp("platform") / ".motet", GIVEN) as found:
+        yield found
+
+
+@pytest.fixture
+def settings(addresses: Addresses) -> Settings:
+    """A service's settings on these servers, everything else as it is by default."""
+    return Settings(
+        kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
+    )
