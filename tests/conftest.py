@@ -21,9 +21,9 @@ os.environ.update({name: value for name, value in GIVEN.items() if name == "MOTE
 
 
 @pytest.fixture(scope="session")
-def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Addresses]:
+def addresses() -> Iterator[Addresses]:
     """Real servers, started when the first test asks for them and shared by all."""
-    with servers.running(tmp_path_factory.mktemp("platform") / ".motet", GIVEN) as found:
+    with servers.open_directory() as directory, servers.running(directory / ".motet", GIVEN) as found:
         yield found
 
 

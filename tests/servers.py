@@ -1,0 +1,105 @@
+"""The real servers that the integration tests use: yours, Docker's, or child processes. A failure to start fails the tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from docker.client import DockerClient
+from docker.errors import DockerException
+from testcontainers.compose import DockerCompose
+
+from motet.platform import Addresses, Platform
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+NAMED: Final = ("MOTET_KAFKA_BOOTSTRAP", "MOTET_POSTGRES_URL", "MOTET_SCHEMA_REGISTRY_URL")
+ON_DOCKER: Final = ("kafka", "postgres", "registry")
+
+
+@contextmanager
+def open_directory() -> Iterator[Path]:
+    """A folder for a platform. Others may enter: started by root, PostgreSQL is another user."""
+    with tempfile.TemporaryDirectory(prefix="motet-tests-", ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+class IncompleteAddresses(Exception):
+    """Some of the three addresses are set and others not: tests would run on a mixture that nobody meant."""
+
+
+def given(environment: Mapping[str, str]) -> Addresses | None:
+    """The servers that the environment names: all three or none."""
+    values = [environment.get(name, "") for name in NAMED]
+    if not any(values):
+        return None
+    if not all(values):
+        missing = ", ".join(name for name, value in zip(NAMED, values, strict=True) if not value)
+        raise IncompleteAddresses(f"{missing} not set while others of {', '.join(NAMED)} are: set all three, or none")
+    return Addresses(*values)
+
+
+def docker_answers() -> bool:
+    """Whether a Docker daemon is there."""
+    try:
+        client = DockerClient.from_env(timeout=5)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except DockerException:
+        return False
+    finally:
+        client.close()
+
+
+@contextmanager
+def on_docker() -> Iterator[Addresses]:
+    """The servers of docker-compose.yml, up and healthy; removed with their data afterwards."""
+    with DockerCompose(ROOT, compose_file_name="docker-compose.yml", services=list(ON_DOCKER), wait=True) as compose:
+        ports = {
+            name: compose.get_service_port(name, inside)
+            for name, inside in (("kafka", 19092), ("postgres", 5432), ("registry", 8080))
+        }
+        yield Addresses(
+            f"127.0.0.1:{ports['kafka']}",
+            f"postgresql://motet:motet@127.0.0.1:{ports['postgres']}/motet",
+            f"http://127.0.0.1:{ports['registry']}/apis/ccompat/v7",
+        )
+
+
+@contextmanager
+def embedded(directory: Path) -> Iterator[Addresses]:
+    """Child processes; they end with this process, however that ends."""
+    platform = Platform.up(directory, [], lifetime="caller")
+    try:
+        yield platform.addresses
+    finally:
+        platform.down()
+
+
+@contextmanager
+def running(directory: Path, environment: Mapping[str, str] = os.environ) -> Iterator[Addresses]:
+    """Servers that answer."""
+    named = given(environment)
+    if named is not None:
+        yield named
+    elif docker_answers():
+        with on_docker() as addresses:
+            yield addresses
+    else:
+        with embedded(directory) as addresses:
+            yield addresses
+
+
+def remove_data(directory: Path) -> None:
+    """Removes what PostgreSQL keeps outside of a platform's folder when root keeps that to itself."""
+    home = directory / "postgres"
+    if home.is_symlink():
+        shutil.rmtree(home.resolve())
