@@ -8,13 +8,13 @@ from concurrent.futures import wait
 from typing import Final
 
 import pytest
-from world import Process, World
 
 from motet.chassis import lanes
 from motet.chassis.crashpoints import POINTS
 from motet.chassis.message import Message
 from motet.client import Call, Client, Submitted
 from motet.records import PlanAdmitted, PlanEnded
+from world import Process, World
 
 # First and later hits. Points after a commit stand between the others: a shard that dies three times without progress becomes
 # cautious, which is another test's subject.

@@ -325,11 +325,19 @@ class Hop:
         return self.finish(handler)
 
     def give_up(self, message: Message, handler: Handler, reason: str) -> list[Row]:
-        """A hop for one record whose handling failed for good."""
+        """A hop for one record whose handling failed for good: the handler answers it, or it is buried."""
         with self.connection.transaction():
             for received in self.take([message]):
                 if not handler.give_up(received, reason, self):
-                    self.dead_letter(message, "HANDLING_FAILED", reason, park=True)
+                    self.dead_letter(message, "HANDLING_FAILED", reason, park=not self.inputs[message.topic].door)
+            self.write()
+        return self.finish(handler)
+
+    def bury(self, message: Message, handler: Handler, reason: str) -> list[Row]:
+        """A hop for one record that the handler could not even answer: a dead letter, and on lanes its key is parked."""
+        with self.connection.transaction():
+            for _ in self.take([message]):
+                self.dead_letter(message, "HANDLING_FAILED", reason, park=not self.inputs[message.topic].door)
             self.write()
         return self.finish(handler)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
 
 from motet.chassis.errors import MotetError
 
 SECONDS = 15.0
+LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no types here
 
 
 class LagUnknown(MotetError):
@@ -27,7 +29,7 @@ def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]
             committed = asked[group].result(SECONDS).topic_partitions
             if not committed:
                 continue
-            wanted = {TopicPartition(one.topic, one.partition): OffsetSpec.latest() for one in committed}
+            wanted = {TopicPartition(one.topic, one.partition): LATEST for one in committed}
             ends = {
                 (place.topic, place.partition): future.result(SECONDS).offset
                 for place, future in admin.list_offsets(wanted, request_timeout=SECONDS).items()

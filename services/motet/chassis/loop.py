@@ -279,14 +279,21 @@ class Loop:
         if not messages:
             raise error
         for message in messages:
+            self.publish(self.tenures[number], self.lead_to_an_end(number, message))
+
+    def lead_to_an_end(self, number: int, message: Message) -> list[Row]:
+        """One record's own hop: handled, else answered, else buried. Each way begins from the rows."""
+        tenure = self.reopen(number)
+        end = guard.attempt(partial(Hop(self.tools, tenure.shard).run, [message], tenure.handler), OURS)
+        for way in (Hop.give_up, Hop.bury):
+            if isinstance(end, guard.Done):
+                break
+            self.log.warning("record given up", at=message.where, reason=end.text)
             tenure = self.reopen(number)
-            end = guard.attempt(partial(Hop(self.tools, tenure.shard).run, [message], tenure.handler), OURS)
-            if isinstance(end, guard.Raised):
-                tenure = self.reopen(number)
-                rows = Hop(self.tools, tenure.shard).give_up(message, tenure.handler, end.text)
-            else:
-                rows = end.value
-            self.publish(tenure, rows)
+            end = guard.attempt(partial(way, Hop(self.tools, tenure.shard), message, tenure.handler, end.text), OURS)
+        if isinstance(end, guard.Raised):
+            raise end.error
+        return end.value
 
     def reopen(self, number: int) -> Tenure:
         """Throws memory away and reads the rows again, under the same epoch."""

@@ -70,4 +70,4 @@ class Registry:
 
     def close(self) -> None:
         """Closes the connections."""
-        self.client.__exit__(None, None, None)
+        self.client.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,7 +51,10 @@ def load(**found: str) -> Settings:
     if unknown:
         raise ConfigurationError(f"unknown setting {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     try:
-        return Settings(**{name: value for name, value in found.items() if f"MOTET_{name.upper()}" not in os.environ})
+        missing: dict[str, Any] = {
+            name: value for name, value in found.items() if f"MOTET_{name.upper()}" not in os.environ
+        }
+        return Settings(**missing)
     except ValidationError as error:
         faults = "; ".join(f"MOTET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise ConfigurationError(f"settings: {faults}") from error

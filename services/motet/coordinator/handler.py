@@ -25,6 +25,8 @@ from motet.plan import (
     command_digest,
     key_digest,
     plan_id_of,
+    valid_correlation,
+    valid_traceparent,
 )
 from motet.records import (
     AdmittedCall,
@@ -269,8 +271,8 @@ class Coordinator(Inert):
     def command_meta(self, received: Received, hop: Hop) -> Meta:
         """The meta of a fact about a command that became no plan."""
         command: SubmitPlan = received.record
-        correlation = command.correlation_id or received.cause
-        wall, trace = received.timestamp_ms, command.traceparent
+        correlation = valid_correlation(command.correlation_id, self.limits) or received.cause
+        wall, trace = received.timestamp_ms, valid_traceparent(command.traceparent)
         return hop.meta(received.cause, wall, command.tenant, command.domain, correlation, trace)
 
     # -- limits and failures -----------------------------------------------------------------------------------------------

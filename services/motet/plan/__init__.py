@@ -3,7 +3,7 @@
 `decide` and `evolve` meet in `Schedule`: each input changes it and returns the steps that follow. No I/O, no clock, no randomness.
 """
 
-from motet.plan.admission import admit
+from motet.plan.admission import admit, valid_correlation, valid_traceparent
 from motet.plan.contracts import Contracts
 from motet.plan.identity import command_digest, key_digest, plan_id_of
 from motet.plan.limits import Limits
@@ -24,4 +24,6 @@ __all__ = [
     "command_digest",
     "key_digest",
     "plan_id_of",
+    "valid_correlation",
+    "valid_traceparent",
 ]

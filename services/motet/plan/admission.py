@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.plan.arguments import BadArguments, parse, references
@@ -13,6 +14,8 @@ from motet.plan.graph import find_cycle
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
 from motet.records import Claim, PlannedCall, Reason, SubmitPlan
+
+TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def admit(
@@ -36,7 +39,7 @@ def admit(
         command.agent,
         command.isolation,
         command.correlation_id,
-        command.traceparent,
+        valid_traceparent(command.traceparent),
         admission.calls,
     )
 
@@ -53,10 +56,23 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
             f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
         )
         yield Reason("TOO_LARGE", message, None)
-    for name, value in (("idempotency_key", command.idempotency_key), ("agent", command.agent)):
+    named = [("idempotency_key", command.idempotency_key), ("agent", command.agent)]
+    if command.correlation_id is not None:
+        named.append(("correlation_id", command.correlation_id))
+    for name, value in named:
         fault = identifier_fault(value, limits)
         if fault:
             yield Reason("BAD_IDENTIFIER", f"{name} {fault}", None)
+
+
+def valid_traceparent(text: str | None) -> str | None:
+    """A W3C trace context's traceparent, or None: what is none is ignored, as the W3C says, and never refused."""
+    return text if text is not None and TRACEPARENT.fullmatch(text) else None
+
+
+def valid_correlation(text: str | None, limits: Limits) -> str | None:
+    """A correlation id that a fact may carry, or None."""
+    return text if text is not None and identifier_fault(text, limits) is None else None
 
 
 def identifier_fault(value: str, limits: Limits) -> str | None:

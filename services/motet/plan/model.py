@@ -170,13 +170,22 @@ class Plan:
     @staticmethod
     def from_state(state: str) -> Plan:
         """The plan of a row."""
-        *head, calls, sequence, committed, committed_in = json.loads(state)
+        plan_id, key, tenant, domain, agent, isolation, correlation, trace, calls, sequence, committed, where = (
+            json.loads(state)
+        )
         return Plan(
-            *head,
+            plan_id,
+            key,
+            tenant,
+            domain,
+            agent,
+            isolation,
+            correlation,
+            trace,
             [call_from(fields) for fields in calls],
             sequence,
             committed,
-            {int(index): event_id for index, event_id in committed_in.items()},
+            {int(index): event_id for index, event_id in where.items()},
         )
 
 
