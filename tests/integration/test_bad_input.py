@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from world import Process, World
 
 from motet.chassis.canonical import canonical_json
 from motet.chassis.codec import PREFIX, Codec
@@ -18,6 +17,7 @@ from motet.chassis.registry import Registry
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, Outcome, command
 from motet.records import DeadLetter, PlanAdmitted, PlannedCall, SubmitPlan
+from world import Process, World
 
 COMMANDS = "motet.commands"
 SECONDS = 30.0
@@ -271,7 +271,7 @@ def test_the_same_key_with_other_content_is_refused(shared_world: World, client:
 def test_commands_in_the_wrong_partition_are_forwarded_in_order(
     shared_world: World, client: Client, codec: Codec
 ) -> None:
-    """librdkafka's default partitioner puts most keys elsewhere; each domain's plans are admitted as they were sent."""
+    """Librdkafka's default partitioner puts most keys elsewhere; each domain's plans are admitted as they were sent."""
     domains = [f"forward-{number}" for number in range(8)]
     producer = shared_world.producer()
     landed: dict[bytes, int] = {}

@@ -155,3 +155,36 @@ def test_a_tool_service_killed_at_every_point(world: World) -> None:
     )
     check_effects(world, submitted, letters=2)
     check_log(world, submitted)
+
+
+@pytest.mark.timeout(300)
+def test_a_record_that_kills_its_service_is_found_and_given_up(world: World) -> None:
+    """After two starts without progress a shard takes one record at a time; the one that kills is answered, the rest go on."""
+    world.coordinator()
+    client = world.client()
+    world.tools("crash_tools")
+    assert client.run([Call("crash.deposit", {"account": "a0", "amount": 1})]).status == "SUCCEEDED"
+    # One domain, so that all are in one batch of one shard.
+    before = [client.submit([Call("crash.deposit", {"account": f"b{n}", "amount": 1})]) for n in range(5)]
+    poison = client.submit([Call("crash.die"), Call("crash.deposit", {"account": "with-it", "amount": 1})])
+    after = [client.submit([Call("crash.deposit", {"account": f"c{n}", "amount": 1})]) for n in range(5)]
+    deaths = 0
+    while not all(one.future.done() for one in (*before, poison, *after)):
+        process = world.running["tools-crash_tools"]
+        if process.child.poll() is None:
+            wait([poison.future, *(one.future for one in after)], timeout=0.1)
+        else:
+            deaths += 1
+            assert deaths < 15, process.said()[-3000:]
+            world.tools("crash_tools")
+    assert deaths >= 3
+    assert {one.wait().status for one in (*before, *after)} == {"SUCCEEDED"}
+    outcome = poison.wait()
+    assert outcome.status == "FAILED"
+    assert outcome.results[0].error_code == "HANDLING_FAILED"
+    assert "died" in (outcome.results[0].error_message or "")
+    entries = world.sql(
+        "SELECT account, count(*) FROM tools_crash.entry WHERE tenant = %s GROUP BY account HAVING count(*) > 1",
+        (world.tenant,),
+    )
+    assert entries == []
