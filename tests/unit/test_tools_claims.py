@@ -46,14 +46,18 @@ def fault(function: Any = move, **options: Any) -> str:
 
 def test_templates_are_sorted_with_their_modes() -> None:
     """The order of writing them is no part of the contract."""
-    one = claims(writes=("account:{target}", "account:{source}"), reads=("rates",), commutes=("audit:{tenant}/{domain}",))
+    one = claims(
+        writes=("account:{target}", "account:{source}"), reads=("rates",), commutes=("audit:{tenant}/{domain}",)
+    )
     assert one == [
         ("account:{source}", "WRITE"),
         ("account:{target}", "WRITE"),
         ("audit:{tenant}/{domain}", "COMMUTE"),
         ("rates", "READ"),
     ]
-    assert one == claims(writes=("account:{source}", "account:{target}"), reads="rates", commutes="audit:{tenant}/{domain}")
+    assert one == claims(
+        writes=("account:{source}", "account:{target}"), reads="rates", commutes="audit:{tenant}/{domain}"
+    )
 
 
 def test_an_argument_with_a_default_names_a_resource() -> None:
@@ -65,7 +69,10 @@ def test_an_argument_with_a_default_names_a_resource() -> None:
 @pytest.mark.parametrize(
     ("templates", "said"),
     [
-        (("account:{sorce}",), "the placeholder {sorce} in 'account:{sorce}' names no argument; the arguments are: source"),
+        (
+            ("account:{sorce}",),
+            "the placeholder {sorce} in 'account:{sorce}' names no argument; the arguments are: source",
+        ),
         (("account:{}",), "the placeholder {} in"),
         (("account:{source",), "the braces in 'account:{source' do not match"),
         (("account:source}",), "do not match"),
@@ -107,7 +114,9 @@ def test_an_argument_that_may_be_absent_names_nothing() -> None:
     def anything(**arguments: str) -> None:
         pass
 
-    assert "may be absent and its schema has no default" in fault(anything, arguments_schema=schema, writes="x:{source}")
+    assert "may be absent and its schema has no default" in fault(
+        anything, arguments_schema=schema, writes="x:{source}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,9 @@ def test_a_version_is_a_positive_avro_int(version: Any) -> None:
 @pytest.mark.parametrize("seconds", [0, -1, 3600.5, float("nan"), float("inf"), "30", True, None])
 def test_a_timeout_is_within_an_hour(seconds: Any) -> None:
     """The message shows the value and the limit."""
-    assert f"timeout_seconds {seconds!r} is not a number above 0 and up to 3600" in fault(works, timeout_seconds=seconds)
+    assert f"timeout_seconds {seconds!r} is not a number above 0 and up to 3600" in fault(
+        works, timeout_seconds=seconds
+    )
 
 
 @pytest.mark.parametrize("effect", ["", "PURE", "write", None, 7])
@@ -300,7 +302,11 @@ def test_a_given_result_schema_is_a_schema() -> None:
 def test_a_given_schema_may_refer_to_its_own_parts() -> None:
     """`$defs` stay usable, and `**kwargs` takes whatever the schema lets through."""
     toolset = Toolset("shop")
-    schema = {"type": "object", "properties": {"x": {"$ref": "#/$defs/x"}, "y": True}, "$defs": {"x": {"type": "integer"}}}
+    schema = {
+        "type": "object",
+        "properties": {"x": {"$ref": "#/$defs/x"}, "y": True},
+        "$defs": {"x": {"type": "integer"}},
+    }
     toolset.add(anything, "pure", arguments_schema=schema, result_schema={"type": "integer"})
     tool = toolset.tools[0]
     assert json.loads(tool.contract_fields().arguments_schema) == schema

@@ -140,12 +140,12 @@ class _Decoder:
             result = self._keep(number, {self.value(item) for item in content})
         elif word == "$random":
             # The seed is overwritten in the next line; giving one only avoids asking the system for entropy.
-            result = self._keep(number, random.Random(0))
+            result = self._keep(number, random.Random(0))  # noqa: S311  no secret
             version, internal, gauss = content
             result.setstate((version, tuple(internal), gauss))
         elif word in self._objects:
             kind = self._objects[word]
-            result = self._keep(number, kind.__new__(kind))
+            result = self._keep(number, object.__new__(kind))
             vars(result).update({name: self.value(item) for name, item in content.items()})
         else:
             raise UnknownStateValue(f"{word} is no word of an instance state; it was written by another version")

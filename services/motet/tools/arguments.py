@@ -10,12 +10,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.tools.failure import INVALID_ARGUMENTS, ToolFailed
-from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema
+from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema, no_schema
 from motet.tools.signature import ABSENT, Argument, Signature
 
 MAXIMUM_REPORTED_ERRORS = 10
@@ -37,8 +37,7 @@ class DerivedArguments:
 
     def __init__(self, where: str, signature: Signature) -> None:
         for argument in signature.arguments:
-            if argument.hint is ABSENT:
-                raise ConfigurationError(f"{where}: the argument {argument.name!r} has no type hint")
+            _check_argument(where, argument)
         # Names of fields are ours and the arguments are aliases, so that an argument may be called `schema` or `model_config`.
         self._names = {f"argument_{index}": argument.name for index, argument in enumerate(signature.arguments)}
         fields: dict[str, Any] = {
@@ -50,7 +49,8 @@ class DerivedArguments:
             self._model.model_rebuild()
             schema = self._model.model_json_schema(schema_generator=ContractSchema)
         except NO_SCHEMA as error:
-            raise ConfigurationError(f"{where}: its arguments have no JSON Schema: {_first_line(error)}") from error
+            # Each has one by itself, so it is what they are together.
+            raise no_schema(f"{where}: its arguments together", "of all arguments", error) from error
         schema.pop("title", None)
         schema.setdefault("properties", {})
         self.schema: Mapping[str, Any] = schema
@@ -94,6 +94,26 @@ def arguments_text(arguments: Mapping[str, Any]) -> str:
         return canonical_json(dict(arguments))
     except NotCanonical as error:
         raise ToolFailed(f"the arguments cannot be carried: {error}", INVALID_ARGUMENTS) from error
+
+
+def _check_argument(where: str, argument: Argument) -> None:
+    """Each argument by itself, so that the message can name it."""
+    place = f"{where}: the argument {argument.name!r}"
+    if argument.hint is ABSENT:
+        raise ConfigurationError(f"{place} has no type hint")
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(argument.hint)
+        adapter.json_schema(schema_generator=ContractSchema)
+    except NO_SCHEMA as error:
+        raise no_schema(place, argument.hint, error) from error
+    if argument.required:
+        return
+    try:
+        adapter.validate_python(argument.default, strict=True)
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"{place} has the default {_short(argument.default)}, which is not of its type: {error.errors()[0]['msg']}"
+        ) from error
 
 
 def _field(argument: Argument) -> tuple[Any, Any]:
@@ -144,7 +164,3 @@ def _reasons(error: ValidationError, schema: Mapping[str, Any]) -> str:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= MAXIMUM_REPORTED_CHARACTERS else text[: MAXIMUM_REPORTED_CHARACTERS - 1] + "…"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -10,9 +10,9 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-from motet.tools.failure import TIMED_OUT, ToolFailed
+from motet.tools.failure import TIMED_OUT, ToolFailed, exited
 
 Result = TypeVar("Result")
 
@@ -49,7 +49,7 @@ class EventLoopThread:
         self._thread.join()
         self._loop.close()
 
-    def __enter__(self) -> EventLoopThread:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -64,6 +64,9 @@ async def within(coroutine: Coroutine[Any, Any, Result], timeout_seconds: float)
     try:
         async with limit:
             return await coroutine
+    except SystemExit as error:
+        # It would end the loop itself, and with it every other call that waits there.
+        raise exited(error) from error
     except TimeoutError as error:
         if not limit.expired():
             raise

@@ -14,6 +14,7 @@ FAILED = "FAILED"
 INVALID_ARGUMENTS = "INVALID_ARGUMENTS"
 INVALID_RESULT = "INVALID_RESULT"
 TIMED_OUT = "TIMED_OUT"
+EXITED = "EXITED"
 
 
 class ToolFailed(MotetError):
@@ -33,6 +34,11 @@ class ToolFailed(MotetError):
         super().__init__(text)
         self.message = text
         self.code = code
+
+
+def exited(error: SystemExit) -> ToolFailed:
+    """What becomes of `sys.exit` in a tool."""
+    return ToolFailed(f"the tool called sys.exit({error.code!r}); a tool returns, or raises ToolFailed", EXITED)
 
 
 def _carriable(message: object) -> str:

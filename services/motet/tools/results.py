@@ -11,12 +11,11 @@ from typing import Any, Protocol
 
 import jsonschema_rs
 from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.tools.failure import INVALID_RESULT, ToolFailed
-from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema
+from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema, no_schema, refuse_reference
 from motet.tools.signature import ABSENT
 
 
@@ -39,18 +38,24 @@ class DerivedResults:
             self._adapter: TypeAdapter[Any] = TypeAdapter(returns)
             schema = self._adapter.json_schema(mode="serialization", schema_generator=ContractSchema)
         except NO_SCHEMA as error:
+            raise no_schema(f"{where}: its result", returns, error) from error
+        if _has_set(schema):
             raise ConfigurationError(
-                f"{where}: its return type has no JSON Schema: {str(error).splitlines()[0]}"
-            ) from error
+                f"{where}: its result holds a set, whose order changes from process to process, and a history must not: return a "
+                "sorted list"
+            )
         self.schema_text = canonical_schema(f"{where}: the schema of its result", schema)
+        self._promise = Promise(self.schema_text)
 
     def write(self, result: object) -> str:
         """Refuses a result that is not of the type which the contract promises."""
         try:
             value = self._adapter.dump_python(result, mode="json", by_alias=True, warnings="error")
-        except PydanticSerializationError as error:
+        # Pydantic's own error is one, and so is what it raises for a value that is too deep.
+        except ValueError as error:
             raise ToolFailed(f"the tool did not return what it declares: {_sentence(error)}", INVALID_RESULT) from error
-        return _canonical(value)
+        # Pydantic lets through what only validation looks at: an absent key, a word that no Literal has, a limit.
+        return self._promise.keep(value)
 
 
 class GivenResults:
@@ -58,24 +63,43 @@ class GivenResults:
 
     def __init__(self, where: str, schema: Mapping[str, Any] | bool) -> None:
         self.schema_text = canonical_schema(f"{where}: result_schema", schema)
-        self._validator = jsonschema_rs.Draft202012Validator(json.loads(self.schema_text))
+        self._promise = Promise(self.schema_text)
 
     def write(self, result: object) -> str:
         """Refuses a result that breaks the schema."""
-        text = _canonical(result)
+        return self._promise.keep(result)
+
+
+class Promise:
+    """A result's schema as the contract publishes it: what is written keeps to it, whoever wrote the function."""
+
+    def __init__(self, schema_text: str) -> None:
+        self._validator = jsonschema_rs.Draft202012Validator(json.loads(schema_text), retriever=refuse_reference)
+
+    def keep(self, value: object) -> str:
+        """A value's canonical JSON, checked as a reader will see it. Raises ToolFailed INVALID_RESULT."""
+        try:
+            text = canonical_json(value)
+        except NotCanonical as error:
+            raise ToolFailed(f"the tool's result cannot be carried: {error}", INVALID_RESULT) from error
         try:
             self._validator.validate(json.loads(text))
         except jsonschema_rs.ValidationError as error:
-            raise ToolFailed(f"the result breaks the tool's result_schema: {error.message}", INVALID_RESULT) from error
+            place = "/".join(str(part) for part in error.instance_path)
+            message = f"the result breaks the tool's result_schema at /{place}: {error.message}"
+            raise ToolFailed(message, INVALID_RESULT) from error
+        except ValueError as error:
+            # The validator follows a value so far and no further.
+            raise ToolFailed(f"the tool's result cannot be checked: {error}", INVALID_RESULT) from error
         return text
 
 
-def _canonical(value: object) -> str:
-    try:
-        return canonical_json(value)
-    except NotCanonical as error:
-        raise ToolFailed(f"the tool's result cannot be carried: {error}", INVALID_RESULT) from error
+def _has_set(schema: object) -> bool:
+    """Pydantic says `uniqueItems` of sets and of nothing else."""
+    if isinstance(schema, Mapping):
+        return schema.get("uniqueItems") is True or any(_has_set(part) for part in schema.values())
+    return isinstance(schema, list) and any(_has_set(part) for part in schema)
 
 
-def _sentence(error: PydanticSerializationError) -> str:
+def _sentence(error: ValueError) -> str:
     return " ".join(str(error).split())

@@ -38,7 +38,6 @@ class Signature:
     arguments: tuple[Argument, ...]
     accepts_any: bool
     wants_context: bool
-    is_async: bool
     returns: Any
 
 
@@ -64,8 +63,7 @@ def read_signature(where: str, function: Callable[..., Any], *, schema_given: bo
             continue
         _check_parameter(where, parameter, hints.get(parameter.name))
         arguments.append(Argument(parameter.name, hints.get(parameter.name, ABSENT), parameter.default))
-    is_async = inspect.iscoroutinefunction(implementation)
-    return Signature(tuple(arguments), accepts_any, wants_context, is_async, hints.get("return", ABSENT))
+    return Signature(tuple(arguments), accepts_any, wants_context, hints.get("return", ABSENT))
 
 
 def _implementation(function: Callable[..., Any]) -> Callable[..., Any]:

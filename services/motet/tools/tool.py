@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.records import EffectClass
 from motet.tools.arguments import Arguments, DerivedArguments, GivenArguments, arguments_text
@@ -16,6 +18,7 @@ from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
 from motet.tools.event_loop import EventLoopThread, within
+from motet.tools.failure import exited
 from motet.tools.results import DerivedResults, GivenResults, Results
 from motet.tools.signature import read_signature
 
@@ -31,7 +34,6 @@ class Tool:
         where = declaration.where
         signature = read_signature(where, function, schema_given=declaration.arguments_schema is not None)
         self.function = function
-        self.is_async = signature.is_async
         self._wants_context = signature.wants_context
         self._arguments: Arguments = (
             DerivedArguments(where, signature)
@@ -48,7 +50,7 @@ class Tool:
             version=declaration.version,
             toolset=toolset,
             description=_description(where, function),
-            effect=cast(EffectClass, declaration.effect.upper()),
+            effect=cast("EffectClass", declaration.effect.upper()),
             arguments_schema=self._arguments.schema_text,
             result_schema=self._results.schema_text,
             claims=claims(declaration, self._arguments.schema),
@@ -87,12 +89,16 @@ class Tool:
         """
         keywords = self._arguments.read(arguments)
         positional = (context,) if self._wants_context else ()
-        if not self.is_async:
-            return self._results.write(self.function(*positional, **keywords))
-        coroutine = self.function(*positional, **keywords)
-        if loop is not None:
-            return self._results.write(loop.run(coroutine, self.timeout_seconds))
-        return self._results.write(asyncio.run(within(coroutine, self.timeout_seconds)))
+        try:
+            answer = self.function(*positional, **keywords)
+            # Asked of the answer, not of the function: a decorator may stand between the two.
+            if inspect.iscoroutine(answer):
+                seconds = self.timeout_seconds
+                answer = asyncio.run(within(answer, seconds)) if loop is None else loop.run(answer, seconds)
+        except SystemExit as error:
+            # Code written for a command line ends its process; here it ends its call.
+            raise exited(error) from error
+        return self._results.write(answer)
 
     def call(self, arguments: Mapping[str, Any], context: Context, loop: EventLoopThread | None = None) -> Any:
         """As `run`, from a mapping to a JSON value: exactly what the caller of a plan would read."""
@@ -103,7 +109,13 @@ class Tool:
 
 
 def _description(where: str, function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
     text = inspect.getdoc(function) or ""
+    try:
+        canonical_json(text)
+    except NotCanonical as error:
+        raise ConfigurationError(f"{where}: its docstring cannot be published: {error}") from error
     if len(text) > MAXIMUM_DESCRIPTION_CHARACTERS:
         raise ConfigurationError(
             f"{where}: its docstring has {len(text)} characters; the limit is {MAXIMUM_DESCRIPTION_CHARACTERS}"

@@ -84,8 +84,8 @@ def answer(source: str, target: str, reason: Reason | None, balances: dict[str, 
     )
 
 
-@tools.tool(effect="transactional", writes=("account:{account}",))
-def open(context: Context, account: str, balance: int) -> Opened:
+@tools.tool(effect="transactional", writes=("account:{account}",), name="open")
+def open_account(context: Context, account: str, balance: int) -> Opened:
     """Opens an account with a balance in cents; an account that exists stays as it is and the answer is not ok."""
     opened = context.connection.execute(OPEN, (context.tenant, context.domain, account, balance))
     return Opened(ok=opened.rowcount == 1, balance=balance)
