@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import decimal
 import json
 import math
 import random
 from typing import Any
 
+import mpmath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,12 +117,13 @@ def test_no_call_leaves_something_behind_for_the_next() -> None:
     posts = apis.create("TwitterAPI", {})
     apis.call(posts, "authenticate_twitter", {"username": "john", "password": "john123"})
     first = apis.call(posts, "post_tweet", {"content": "a"})
-    first["tags"].append("changed")
-    assert apis.call(posts, "post_tweet", {"content": "b"}).get("tags") == []
+    apis.call(posts, "mention", {"tweet_id": first["id"], "mentioned_usernames": ["@ann"]})
+    assert apis.call(posts, "post_tweet", {"content": "b"})["mentions"] == []
+    digits, prec = mpmath.mp.dps, decimal.getcontext().prec
     maths = apis.create("MathAPI", {})
-    before = apis.call(maths, "logarithm", {"value": 10.0, "base": 3.0, "precision": 5})
     apis.call(maths, "logarithm", {"value": 10.0, "base": 3.0, "precision": 50})
-    assert apis.call(maths, "logarithm", {"value": 10.0, "base": 3.0, "precision": 5}) == before
+    apis.call(maths, "square_root", {"number": 2.0, "precision": 50})
+    assert (mpmath.mp.dps, decimal.getcontext().prec) == (digits, prec)
 
 
 def test_the_toolsets_are_nine_with_the_classes_names() -> None:
