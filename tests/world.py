@@ -112,7 +112,7 @@ class World:
 
     def tools(self, module: str, **environment: str) -> Process:
         """Starts the tool service of a module."""
-        return self.start(f"tools-{module}", "tools", "serve", module, **environment)
+        return self.start(f"tools-{Path(module).stem}", "tools", "serve", module, **environment)
 
     def client(self, domain: str = "main") -> Client:
         """A client of this test's tenant."""

@@ -179,8 +179,7 @@ def events(
     with Client(where.kafka_bootstrap, where.schema_registry_url) as client:
         found = client.events(tenant=tenant, domain=domain, plan_id=plan_id, follow=follow)
         if follow:
-            if not json:
-                errors.print(f"events from now on, of {where.kafka_bootstrap}; Ctrl-C ends it")
+            errors.print(f"events from now on, of {where.kafka_bootstrap}; Ctrl-C ends it")
             for one in found:
                 print_event(one, json)
         else:

@@ -23,10 +23,11 @@ from motet.client.outcome import Outcome, outcome_of
 from motet.client.plans import Call, command
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
-from motet.records import CommandRepeated, PlanEnded, PlanRejected, SubmitPlan
+from motet.records import CommandRepeated, DeadLetter, Merged, PlanEnded, PlanRejected, SubmitPlan, ToolContract
 
 COMMANDS: Final = "motet.commands"
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
+NOT_ON_EVENTS: Final = (SubmitPlan, DeadLetter, Merged, ToolContract)
 FLUSH_SECONDS: Final = 30.0
 
 
@@ -174,26 +175,26 @@ class Client:
 
         Without `follow` it ends at the log's end. The other arguments pick events.
         """
+        # Here and not in the generator: from now on means from this call on.
         tail = Tail(self.bootstrap, from_beginning=from_beginning or not follow)
-        key = domain_key(tenant, domain) if tenant is not None and domain is not None else None
+        return self.picked(tail, follow=follow, tenant=tenant, domain=domain, plan_id=plan_id)
+
+    def picked(
+        self, tail: Tail, *, follow: bool, tenant: str | None, domain: str | None, plan_id: str | None
+    ) -> Iterator[Event]:
+        """The events of a tail that are asked for."""
         try:
             for batch in tail.batches(lambda: False, follow=follow):
                 for message in batch:
-                    if key is not None and message.key != key:
+                    record = self.codec.decode(message.value)
+                    if isinstance(record, NOT_ON_EVENTS):
                         continue
-                    event = Event(
-                        message.topic,
-                        message.partition,
-                        message.offset,
-                        message.timestamp_ms,
-                        event_type(message),
-                        self.codec.decode(message.value),
-                    )
-                    meta = event.record.meta
+                    meta = record.meta
                     if meta.tenant != (tenant or meta.tenant) or meta.domain != (domain or meta.domain):
                         continue
-                    if plan_id is None or event.record.plan_id == plan_id:
-                        yield event
+                    if plan_id is None or record.plan_id == plan_id:
+                        place = (message.topic, message.partition, message.offset, message.timestamp_ms)
+                        yield Event(*place, record.FULL_NAME, record)
         finally:
             tail.close()
 

@@ -1,0 +1,44 @@
+"""One shard of the projector: fold a batch, write it, within the hop's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from motet.chassis.hop import Hop
+from motet.chassis.service import Inert, Input, Opening, Received, Service
+from motet.chassis.settings import Settings
+from motet.projector import surface
+from motet.projector.fold import fold
+from motet.projector.writer import Writer
+
+NAME: Final = "projector"
+TOPICS: Final = ("motet.events", "motet.contracts", "motet.dead-letters")
+
+
+def service(settings: Settings) -> Service:
+    """The projector. Creates the SQL surface where it is missing."""
+    surface.ensure(settings.postgres_url)
+    return declaration()
+
+
+def declaration() -> Service:
+    """What the projector reads and writes."""
+    return Service(
+        name=NAME,
+        inputs=tuple(Input(topic) for topic in TOPICS),
+        outputs=("motet.dead-letters",),
+        open=Projector,
+        schema=NAME,
+    )
+
+
+class Projector(Inert):
+    """Keeps nothing in memory: the tables are its state."""
+
+    def __init__(self, opening: Opening) -> None:
+        self.writer = Writer(opening.connection, surface.SCHEMA)
+
+    def handle(self, batch: Sequence[Received], hop: Hop) -> None:  # noqa: ARG002  a projection emits nothing
+        """Writes what a batch changes."""
+        self.writer.write(fold(batch))

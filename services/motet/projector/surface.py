@@ -1,0 +1,112 @@
+"""Creates the SQL surface: tables, comments, indexes, roles and row security, in whatever schema is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+import psycopg
+
+from motet.chassis.errors import ConfigurationError
+from motet.projector.tables import EFFECTS_COLUMNS, EFFECTS_COMMENT, TABLES, Table
+
+SCHEMA: Final = "motet"
+# Reads everything; grant it to operators.
+READER: Final = "motet_reader"
+# Reads the rows of the tenant that `motet.tenant` names; grant it to a service that sets the name for its users.
+TENANT_ROLE: Final = "motet_tenant"
+OF_TENANT: Final = "tenant = NULLIF(current_setting('motet.tenant', true), '')"
+
+
+def ensure(url: str) -> None:
+    """Creates the surface where it is missing. Several may do so at once.
+
+    Raises ConfigurationError if the tables are another version's.
+    """
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('motet.projections'))")
+        found = description(connection, SCHEMA)
+        if found is None:
+            create(connection, SCHEMA)
+        elif found != comment():
+            raise ConfigurationError(
+                f"the tables in schema {SCHEMA} were made by another version of Motet ({found!r}); run `motet rebuild`, which "
+                "builds them again from the first event"
+            )
+
+
+def description(connection: psycopg.Connection[Any], schema: str) -> str | None:
+    """What a schema says of itself; None if there is none."""
+    row = connection.execute(
+        "SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = %s", (schema,)
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def comment() -> str:
+    """What the schema says of itself: which definition it was made by."""
+    definition = "\n".join(statements("s"))
+    return (
+        f"Motet: projections of the committed events, definition {hashlib.sha256(definition.encode()).hexdigest()[:12]}"
+    )
+
+
+def create(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Creates everything in a schema that does not exist."""
+    for role in (READER, TENANT_ROLE):
+        connection.execute(create_role(role).encode())
+    connection.execute(f"CREATE SCHEMA {schema}".encode())
+    for statement in statements(schema):
+        connection.execute(statement.encode())
+    connection.execute(f"COMMENT ON SCHEMA {schema} IS {quoted(comment())}".encode())
+
+
+def create_role(role: str) -> str:
+    """A role belongs to the whole server: it may be there, and another database may be creating it now."""
+    return (
+        f"DO $$ BEGIN CREATE ROLE {role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
+        f"DO $$ BEGIN GRANT {role} TO CURRENT_USER; EXCEPTION WHEN OTHERS THEN NULL; END $$"
+    )
+
+
+def statements(schema: str) -> Iterator[str]:
+    """The DDL, in order."""
+    for table in TABLES:
+        yield from table_statements(schema, table)
+    view = f"{schema}.effects"
+    yield (
+        f"CREATE VIEW {view} WITH (security_invoker = true) AS SELECT {', '.join(EFFECTS_COLUMNS)} FROM {schema}.calls "
+        "WHERE effect <> 'PURE' AND status IN ('SUCCEEDED', 'FAILED') AND attempt > 0"
+    )
+    yield f"COMMENT ON VIEW {view} IS {quoted(EFFECTS_COMMENT)}"
+    calls = next(table for table in TABLES if table.name == "calls")
+    for column in calls.columns:
+        if column.name in EFFECTS_COLUMNS:
+            yield f"COMMENT ON COLUMN {view}.{column.name} IS {quoted(column.comment)}"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
+    yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
+
+
+def table_statements(schema: str, table: Table) -> Iterator[str]:
+    """One table with its comments, indexes and policies."""
+    name = f"{schema}.{table.name}"
+    lines = [f'"{column.name}" {column.type}' for column in table.columns]
+    key = ", ".join(f'"{column}"' for column in table.key)
+    yield f"CREATE TABLE {name} ({', '.join(lines)}, PRIMARY KEY ({key}))"
+    yield f"COMMENT ON TABLE {name} IS {quoted(table.comment)}"
+    for column in table.columns:
+        yield f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(column.comment)}'
+    for index in table.indexes:
+        yield f"CREATE INDEX ON {name} ({index})"
+    if table.has_tenant:
+        yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
+        yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"
+        yield f"CREATE POLICY owner ON {name} TO CURRENT_USER USING (true) WITH CHECK (true)"
+        yield f"CREATE POLICY reader ON {name} FOR SELECT TO {READER} USING (true)"
+        yield f"CREATE POLICY tenant ON {name} FOR SELECT TO {TENANT_ROLE} USING ({OF_TENANT})"
+
+
+def quoted(text: str) -> str:
+    """A text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,181 @@
+"""Row changes to SQL: inserts by COPY, everything else as one statement a kind of change, whose rows travel as one JSON value."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from motet.projector.fold import Changes, Row
+from motet.projector.tables import (
+    CALLS,
+    CONTRACTS,
+    DEAD_LETTERS,
+    LINEAGE,
+    PLANS,
+    PROGRESS,
+    RESOURCES,
+    TENANTS,
+    USAGE,
+    Table,
+)
+
+COUNTED: Final = USAGE.names[2:]
+
+
+class Writer:
+    """Writes into one schema, within whatever transaction is open."""
+
+    def __init__(self, connection: psycopg.Connection[Any], schema: str) -> None:
+        self.connection = connection
+        self.schema = schema
+
+    def write(self, changes: Changes) -> None:
+        """Applies a batch's changes. Inserts go first: what changes a row of this batch was merged into it."""
+        self.upsert_plans(list(changes.plans.values()))
+        self.copy(CALLS, changes.calls.values())
+        self.copy(LINEAGE, changes.lineage)
+        self.copy(DEAD_LETTERS, changes.dead_letters)
+        claims = changes.claims
+        self.copy(RESOURCES, (row for calls in claims.inserted.values() for rows in calls.values() for row in rows))
+        with self.connection.pipeline():
+            self.change(PLANS, changes.plans_changed.values())
+            self.change(CALLS, changes.calls_changed.values())
+            self.repeat(changes.plans_repeated)
+            self.hold(claims.held)
+            self.release(claims.committed_calls, claims.ended_plans)
+            self.publish_contracts(changes.contracts)
+            self.see_tenants(changes.tenants)
+            self.count(changes.usage)
+            self.advance(changes.progress)
+
+    def copy(self, table: Table, rows: Iterable[Row]) -> None:
+        """Inserts rows that are new. A column that a row does not name is null."""
+        pending = list(rows)
+        if not pending:
+            return
+        names = table.names
+        listed = ", ".join(f'"{name}"' for name in names)
+        with (
+            self.connection.cursor() as cursor,
+            cursor.copy(f"COPY {self.schema}.{table.name} ({listed}) FROM STDIN".encode()) as copy,
+        ):
+            for row in pending:
+                copy.write_row([row.get(name) for name in names])
+
+    def upsert_plans(self, rows: Sequence[Row]) -> None:
+        """Inserts plans. A plan that was rejected before may be admitted later, and one refused again is counted."""
+        if not rows:
+            return
+        columns = ", ".join(PLANS.names)
+        renewed = ", ".join(f"{name} = excluded.{name}" for name in PLANS.names[1:] if name != "repeats")
+        # An admitted plan takes the place of a rejected one with the same content; a rejection changes no plan that is there.
+        self.run(
+            f"INSERT INTO {self.schema}.plans ({columns}) SELECT {columns} FROM {recordset(PLANS, PLANS.names)} WHERE status <> 'REJECTED' "
+            f"ON CONFLICT (plan_id) DO UPDATE SET {renewed}",
+            rows,
+        )
+        self.run(
+            f"INSERT INTO {self.schema}.plans ({columns}) SELECT {columns} FROM {recordset(PLANS, PLANS.names)} WHERE status = 'REJECTED' "
+            "ON CONFLICT (plan_id) DO UPDATE SET repeats = plans.repeats + 1 + excluded.repeats",
+            rows,
+        )
+
+    def change(self, table: Table, rows: Iterable[Row]) -> None:
+        """Updates rows by their key, those that change the same columns together."""
+        groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[tuple(name for name in table.names if name in row)].append(row)
+        for names, members in groups.items():
+            changed = [name for name in names if name not in table.key]
+            assignments = ", ".join(f'"{name}" = x."{name}"' for name in changed)
+            keys = " AND ".join(f't."{name}" = x."{name}"' for name in table.key)
+            self.run(
+                f"UPDATE {self.schema}.{table.name} AS t SET {assignments} FROM {recordset(table, names)} WHERE {keys}",
+                members,
+            )
+
+    def repeat(self, counts: dict[str, int]) -> None:
+        """Counts commands that came again."""
+        self.run(
+            f"UPDATE {self.schema}.plans AS t SET repeats = t.repeats + x.repeats "
+            f"FROM {recordset(PLANS, ('plan_id', 'repeats'))} WHERE t.plan_id = x.plan_id",
+            [{"plan_id": plan_id, "repeats": count} for plan_id, count in counts.items()],
+        )
+
+    def hold(self, held: dict[tuple[str, int], str]) -> None:
+        """Calls that waited hold their resources now."""
+        self.run(
+            f"UPDATE {self.schema}.resources AS t SET state = 'HOLDS', since = x.since "
+            f"FROM {recordset(RESOURCES, ('plan_id', 'index', 'since'))} WHERE t.plan_id = x.plan_id AND t.index = x.index",
+            [{"plan_id": plan_id, "index": index, "since": at} for (plan_id, index), at in held.items()],
+        )
+
+    def release(self, calls: set[tuple[str, int]], plans: set[str]) -> None:
+        """What committed calls and ended plans let go."""
+        self.run(
+            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id', 'index'))} "
+            "WHERE t.plan_id = x.plan_id AND t.index = x.index AND t.isolation = 'CALL'",
+            [{"plan_id": plan_id, "index": index} for plan_id, index in calls],
+        )
+        self.run(
+            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id',))} WHERE t.plan_id = x.plan_id",
+            [{"plan_id": plan_id} for plan_id in plans],
+        )
+
+    def publish_contracts(self, contracts: dict[tuple[str, int], Row]) -> None:
+        """Inserts contracts; the earliest publication counts."""
+        columns = ", ".join(CONTRACTS.names)
+        self.run(
+            f"INSERT INTO {self.schema}.contracts ({columns}) SELECT {columns} FROM {recordset(CONTRACTS, CONTRACTS.names)} "
+            "ON CONFLICT (name, version) DO UPDATE SET published_at = LEAST(contracts.published_at, excluded.published_at)",
+            [contracts[place] for place in sorted(contracts)],
+        )
+
+    def see_tenants(self, tenants: dict[str, tuple[str, str]]) -> None:
+        """Tenants by their first and last event."""
+        self.run(
+            f"INSERT INTO {self.schema}.tenants SELECT * FROM {recordset(TENANTS, TENANTS.names)} ON CONFLICT (tenant) DO UPDATE SET "
+            "first_seen = LEAST(tenants.first_seen, excluded.first_seen), last_seen = GREATEST(tenants.last_seen, excluded.last_seen)",
+            [{"tenant": one, "first_seen": tenants[one][0], "last_seen": tenants[one][1]} for one in sorted(tenants)],
+        )
+
+    def count(self, usage: dict[tuple[str, str], dict[str, int]]) -> None:
+        """Adds to the days' counts. Sorted, so that two shards that add to the same rows wait in one order."""
+        added = ", ".join(f"{name} = usage.{name} + excluded.{name}" for name in COUNTED)
+        self.run(
+            f"INSERT INTO {self.schema}.usage SELECT * FROM {recordset(USAGE, USAGE.names)} "
+            f"ON CONFLICT (tenant, day) DO UPDATE SET {added}",
+            [
+                {"tenant": tenant, "day": day, **{name: usage[tenant, day].get(name, 0) for name in COUNTED}}
+                for tenant, day in sorted(usage)
+            ],
+        )
+
+    def advance(self, progress: dict[tuple[str, int], tuple[int, str]]) -> None:
+        """Says how far the tables are."""
+        self.run(
+            f"INSERT INTO {self.schema}.progress SELECT * FROM {recordset(PROGRESS, PROGRESS.names)} "
+            "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset, as_of = excluded.as_of",
+            [
+                {"topic": topic, "partition": partition, "next_offset": offset, "as_of": at}
+                for (topic, partition), (offset, at) in sorted(progress.items())
+            ],
+        )
+
+    def run(self, statement: str, rows: Sequence[Row]) -> None:
+        """A statement over rows, if there are any."""
+        if rows:
+            self.connection.execute(statement.encode(), (json.dumps(rows, ensure_ascii=False),))
+
+
+def recordset(table: Table, names: Sequence[str]) -> str:
+    """The rows of a statement's one parameter, as `x` with the table's types."""
+    types = {column.name: column.plain_type for column in table.columns}
+    # A JSON value within the rows travels as text: as a value its spelling would be lost.
+    shown = ", ".join(f'"{name}" {"text" if types[name] == "json" else types[name]}' for name in names)
+    listed = ", ".join(f'"{name}"::json AS "{name}"' if types[name] == "json" else f'"{name}"' for name in names)
+    return f"(SELECT {listed} FROM json_to_recordset(%s::json) AS r ({shown})) AS x"
