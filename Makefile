@@ -4,6 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
+# It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
+unexport MOTET_PYTHON
 
 .PHONY: help setup check test demo bench up down clean
 
@@ -11,7 +13,7 @@ help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Makes .venv and build/servers; again only what changed. MOTET_PYTHON names another Python.
-	@deploy/setup
+	@MOTET_PYTHON='$(MOTET_PYTHON)' deploy/setup
 
 check: setup ## Format, lint, types, import rules, dependencies, generated code: nothing is changed.
 	$(BIN)/ruff format --check .

@@ -204,7 +204,7 @@ def test_given_servers_are_used_and_none_is_started(on_given: Addresses, tmp_pat
     """With all three addresses set, only services run, and they are told those addresses."""
     told = tmp_path / "told"
     program = f"import os; open({str(told)!r}, 'w').write(os.environ['MOTET_KAFKA_BOOTSTRAP']);" + READY
-    platform = Platform.up(tmp_path / ".motet", [service("tells", program)])
+    platform = Platform.up(tmp_path / ".motet", [service("tells", program)], lifetime="caller")
     assert [(one.name, one.kind) for one in platform.status()] == [("tells", "service")]
     assert platform.addresses == on_given
     assert told.read_text() == on_given.kafka
@@ -232,7 +232,7 @@ def test_half_given_servers_are_refused(on_given: Addresses, monkeypatch: pytest
     assert on_given.postgres
     monkeypatch.delenv("MOTET_SCHEMA_REGISTRY_URL")
     with pytest.raises(PlatformFailed, match=r"MOTET_POSTGRES_URL is set and MOTET_SCHEMA_REGISTRY_URL is not"):
-        Platform.up(tmp_path / ".motet", [])
+        Platform.up(tmp_path / ".motet", [], lifetime="caller")
 
 
 def test_a_given_server_that_does_not_answer_is_named(
@@ -245,7 +245,7 @@ def test_a_given_server_that_does_not_answer_is_named(
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/apis/ccompat/v7"
         monkeypatch.setenv("MOTET_SCHEMA_REGISTRY_URL", url)
         with pytest.raises(PlatformFailed, match=f"MOTET_SCHEMA_REGISTRY_URL is {url}, and nothing answers"):
-            Platform.up(tmp_path / ".motet", [])
+            Platform.up(tmp_path / ".motet", [], lifetime="caller")
     assert Platform(tmp_path / ".motet").supervisor() is None
 
 
@@ -316,10 +316,10 @@ def test_the_preparation_comes_before_the_services(on_given: Addresses, tmp_path
     prepare = [sys.executable, "-c", program]
     if code:
         with pytest.raises(PlatformFailed, match=f"saw {on_given.kafka}"):
-            Platform.up(tmp_path, [service("never")], prepare)
+            Platform.up(tmp_path, [service("never")], prepare, lifetime="caller")
         assert not Platform(tmp_path).layout.log("never").exists()
         return
-    platform = Platform.up(tmp_path, [service("after")], prepare)
+    platform = Platform.up(tmp_path, [service("after")], prepare, lifetime="caller")
     assert f"saw {on_given.kafka}" in platform.layout.last_lines("prepare")
     platform.down()
 
@@ -327,7 +327,7 @@ def test_the_preparation_comes_before_the_services(on_given: Addresses, tmp_path
 def test_waiters_hear_of_a_change_at_once(on_given: Addresses, tmp_path: Path) -> None:
     """A waiter in another thread returns as soon as the service is ready again, without looking again and again."""
     assert on_given.kafka
-    platform = Platform.up(tmp_path, [service("watched")])
+    platform = Platform.up(tmp_path, [service("watched")], lifetime="caller")
     heard: list[Any] = []
     waiter = threading.Thread(
         target=lambda: heard.append(platform.await_process("watched", lambda one: one.restarts == 1, 20))
