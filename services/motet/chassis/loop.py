@@ -421,9 +421,13 @@ class Loop:
                 self.publisher.replace()
                 for number in list(self.tenures):
                     self.again(number, "a new producer publishes again from the watermark")
+        self.finish()
+        self.log.info("stopped")
+
+    def finish(self) -> None:
+        """Everything out, the group's offsets committed, every shard let go."""
         self.settle(time.monotonic() + STOP_SECONDS)
         for number in list(self.tenures):
             self.let_go(number)
         self.consumer.close()
         self.connection.close()
-        self.log.info("stopped")

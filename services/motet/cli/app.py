@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import demo, plans, running, serving
+from motet.cli import bench, demo, plans, running, serving
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -26,6 +26,7 @@ for platform_command in (running.up, running.down, running.status, running.logs,
 for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.rebuild):
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 app.command(rich_help_panel="See it work")(demo.demo)
+app.command(rich_help_panel="See it work")(bench.bench)
 app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)

@@ -1,0 +1,62 @@
+"""Plans of 8 calls as a load: one after another, or so many in flight."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from typing import Final
+
+from motet.chassis.errors import MotetError
+from motet.client import Call, Client, Outcome
+
+CALLS: Final = 8
+# More than are ever in flight, so that plans in flight share nothing.
+DOMAINS: Final = 4_096
+SECONDS: Final = 300.0
+
+
+class LoadFailed(MotetError):
+    """A plan of the load did not succeed: its figures would mean nothing."""
+
+
+def plan(client: Client, number: int) -> Future[Outcome]:
+    """Submits the plan of a number."""
+    calls = [Call("bench.add", {"name": f"c{index}", "amount": 1}) for index in range(CALLS)]
+    return client.submit(calls, domain=f"d{number % DOMAINS}").future
+
+
+def one_by_one(client: Client, plans: int) -> list[float]:
+    """Latencies in milliseconds, submit to terminal event, sorted."""
+    out = []
+    for number in range(plans):
+        began = time.perf_counter()
+        check(plan(client, number).result(SECONDS))
+        out.append((time.perf_counter() - began) * 1000)
+    return sorted(out)
+
+
+def in_flight(client: Client, plans: int, at_once: int) -> float:
+    """Calls a second with so many plans in flight."""
+    room = threading.Semaphore(at_once)
+    futures = []
+    began = time.perf_counter()
+    for number in range(plans):
+        room.acquire()
+        future = plan(client, number)
+        future.add_done_callback(lambda _: room.release())
+        futures.append(future)
+    for future in futures:
+        check(future.result(SECONDS))
+    return plans * CALLS / (time.perf_counter() - began)
+
+
+def check(outcome: Outcome) -> None:
+    """Raises LoadFailed unless the plan succeeded."""
+    if outcome.status != "SUCCEEDED":
+        raise LoadFailed(f"plan {outcome.plan_id} ended {outcome.status}: {outcome.reasons or outcome.results[0]}")
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The nearest-rank percentile of sorted values."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,47 @@
+"""`motet bench`: how fast it is here and now."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from motet.cli.output import JsonOption, console, errors, show, table
+from motet.cli.running import core_services
+from motet.platform.finding import home
+
+
+def bench(
+    scale: Annotated[float, typer.Option(min=0.01, max=100.0, help="1 is the full size, some two minutes.")] = 1.0,
+    json: JsonOption = False,
+) -> None:
+    """Measures the bare hop, one plan's latency, 32 plans in flight, and saturation, on empty servers of its own.
+
+    Everything runs on this machine, fsync on, all guarantees on. Read the figures as ratios to the bare hop of the same run.
+    """
+    from motet.bench.run import run  # noqa: PLC0415  most commands measure nothing
+
+    figures = run(home() / "bench", core_services(), scale, lambda what: errors.print(f"  {what} …", highlight=False))
+    if json:
+        show(figures.as_json())
+        return
+    hop = figures.hop_records_per_second
+    table(
+        ["measured", "figure", "ratio to the bare hop"],
+        [
+            ["bare hop", f"{hop:,.0f} records/s", "1"],
+            ["one plan of 8 calls, p50", f"{figures.plan_p50_ms:.1f} ms", ""],
+            ["one plan of 8 calls, p99", f"{figures.plan_p99_ms:.1f} ms", ""],
+            ["32 plans in flight", *rate(figures.in_flight_32_calls_per_second, hop)],
+            ["saturated", *rate(figures.saturated_calls_per_second, hop)],
+            ["projector caught up after", f"{figures.projector_seconds_behind:.1f} s", ""],
+        ],
+    )
+    console.print("\nWhile it was saturated:")
+    rows = [[one.name, f"{one.cores * 100:.0f} %", f"{one.memory_bytes / 1e6:.0f} MB"] for one in figures.usage]
+    table(["process", "of a core", "memory"], rows)
+
+
+def rate(calls: float, hop: float) -> tuple[str, str]:
+    """A rate and its ratio."""
+    return f"{calls:,.0f} calls/s", f"{calls / hop:.2f}"
