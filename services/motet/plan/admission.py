@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final
 
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
@@ -13,8 +14,11 @@ from motet.plan.contracts import Contract, Contracts, UnknownResource
 from motet.plan.graph import find_cycle
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
+from motet.plan.text import carriable, unprintable
 from motet.records import Claim, PlannedCall, Reason, SubmitPlan
 
+# Looking for similar names costs milliseconds; one plan may name hundreds of unknown tools.
+HINTS: Final = 3
 TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -29,8 +33,9 @@ def admit(
     for index in range(len(command.calls)):
         admission.check_call(index)
     admission.check_order()
+    admission.check_size()
     if admission.reasons:
-        return tuple(admission.reasons[: limits.reasons_shown])
+        return admission.shown()
     return Plan(
         plan_id,
         command.idempotency_key,
@@ -96,14 +101,23 @@ class Admission:
         self.reasons: list[Reason] = []
         self.calls: list[Call] = []
         self.edges: list[tuple[int, ...]] = []
+        self.hints = HINTS
         self.index_of: dict[str, int] = {}
         for index, call in enumerate(command.calls):
             self.index_of.setdefault(call.call_id, index)
 
     def refuse(self, code: str, message: str, call_id: str | None) -> None:
-        """Notes a reason."""
-        shown = None if call_id is None else call_id[: self.limits.identifier_length]
-        self.reasons.append(Reason(code, message, shown))
+        """Notes a reason. What it quotes is cut and made text that every reader can take."""
+        shown = None if call_id is None else carriable(call_id, self.limits.identifier_length)
+        self.reasons.append(Reason(code, carriable(message, self.limits.message_length), shown))
+
+    def shown(self) -> tuple[Reason, ...]:
+        """The reasons for the event; if there are too many, the last one says how many are left out."""
+        limit = self.limits.reasons_shown
+        if len(self.reasons) <= limit:
+            return tuple(self.reasons)
+        message = f"{len(self.reasons) - limit} more reasons are not shown; the limit is {limit}"
+        return (*self.reasons[:limit], Reason("MORE_REASONS", message, None))
 
     def check_call(self, index: int) -> None:
         """Checks one call; it becomes a Call if nothing is wrong with it."""
@@ -125,12 +139,15 @@ class Admission:
         contract = self.contract_of(call)
         if contract is None or arguments is None:
             return
+        # Canonical first: neither the schema's validator nor a resource's name can take what has no canonical form.
+        text = self.canonical(call, arguments)
+        if text is None:
+            return
         if not refers:
-            for message in contract.faults(arguments):
+            for message in islice(contract.faults(arguments), self.limits.faults_per_call):
                 self.refuse("ARGUMENTS_INVALID", message, call.call_id)
         claims = self.claims_of(call, contract, arguments)
-        text = self.canonical(call, arguments)
-        if claims is None or text is None:
+        if claims is None:
             return
         record = contract.record
         self.calls.append(
@@ -159,10 +176,7 @@ class Admission:
 
     def arguments_of(self, call: PlannedCall) -> dict[str, Any] | None:
         """The arguments, or None with a reason noted."""
-        size = len(call.arguments.encode("utf-8", "surrogatepass"))
-        if size > self.limits.argument_bytes:
-            message = f"the arguments have {size} bytes; the limit is {self.limits.argument_bytes}"
-            self.refuse("TOO_LARGE", message, call.call_id)
+        if not self.fits(call, call.arguments):
             return None
         try:
             return parse(call.arguments, self.limits.argument_depth)
@@ -197,7 +211,8 @@ class Admission:
             message = f"{call.tool} has no version {call.contract_version}; there are {have}"
             self.refuse("UNKNOWN_CONTRACT_VERSION", message, call.call_id)
         else:
-            close = get_close_matches(call.tool[:200], self.contracts.versions, n=3)
+            self.hints -= 1
+            close = get_close_matches(call.tool[:200], self.contracts.versions, n=3) if self.hints >= 0 else ()
             hint = f"; did you mean {', '.join(close)}?" if close else ""
             self.refuse("UNKNOWN_TOOL", f"no tool is named {call.tool[:200]!r}{hint}", call.call_id)
         return None
@@ -218,15 +233,42 @@ class Admission:
                 message = f"resource {claim.resource[:50]!r}… has {len(claim.resource)} characters; the limit is "
                 self.refuse("TOO_LARGE", message + str(self.limits.resource_length), call.call_id)
                 return None
+            if unprintable(claim.resource):
+                message = (
+                    f"resource {claim.resource[:50]!r} has control characters, which no table can show: give another"
+                )
+                self.refuse("BAD_IDENTIFIER", message, call.call_id)
+                return None
         return claims
 
     def canonical(self, call: PlannedCall, arguments: dict[str, Any]) -> str | None:
         """The canonical text, or None with a reason noted."""
         try:
-            return canonical_json(arguments)
+            text = canonical_json(arguments)
         except NotCanonical as error:
             self.refuse("ARGUMENTS_NOT_JSON", str(error), call.call_id)
             return None
+        return text if self.fits(call, text) else None
+
+    def fits(self, call: PlannedCall, text: str) -> bool:
+        """Whether arguments keep to their limit; if not, a reason is noted."""
+        size = len(text.encode("utf-8", "surrogatepass"))
+        if size > self.limits.argument_bytes:
+            message = f"the arguments have {size} bytes; the limit is {self.limits.argument_bytes}: pass large data by reference"
+            self.refuse("TOO_LARGE", message, call.call_id)
+        return size <= self.limits.argument_bytes
+
+    def check_size(self) -> None:
+        """Refuses a plan that would not fit into its own events."""
+        size = sum(
+            len(call.arguments.encode()) + sum(len(claim.resource.encode()) for claim in call.claims)
+            for call in self.calls
+        )
+        if size > self.limits.admitted_bytes:
+            message = (
+                f"canonical arguments and resources have {size} bytes; the limit is {self.limits.admitted_bytes}: "
+            )
+            self.refuse("TOO_LARGE", f"{message}split the plan, or pass large data by reference", None)
 
     def check_order(self) -> None:
         """Refuses a cycle, naming its calls."""

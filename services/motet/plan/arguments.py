@@ -7,11 +7,15 @@ a JSON Pointer (RFC 6901); without one the whole result is meant.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 REFERENCE: Final = "$result"
+# RFC 6901: no leading zeros; nine digits are more than any result has items.
+INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 
 class BadArguments(ValueError):
@@ -54,9 +58,8 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names are unique: two readers of a repeated name would see two things."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {repeated!r} stands twice in one object")
+        repeated = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the name {repeated[:100]!r} stands twice in one object")
     return value
 
 
@@ -121,9 +124,7 @@ def follow(value: Any, target: Reference) -> Any:
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(value, dict) and name in value:
             value = value[name]
-        elif (
-            isinstance(value, list) and name.isascii() and name.isdigit() and len(name) < 10 and int(name) < len(value)
-        ):
+        elif isinstance(value, list) and INDEX.fullmatch(name) and int(name) < len(value):
             value = value[int(name)]
         else:
             raise BadArguments("BAD_REFERENCE", f"the result of {target.call_id} has nothing at {target.pointer!r}")

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import jsonschema_rs
 
+from motet.chassis.canonical import canonical_json
 from motet.plan.arguments import REFERENCE
 from motet.records import Claim, ClaimMode, ToolContract
 from motet.resources.queues import merged
@@ -35,14 +36,15 @@ class Template:
         for place, piece in enumerate(self.pieces):
             if place % 2 == 0:
                 out.append(piece)
-            elif piece in arguments:
-                out.append(self.name_of(piece, arguments[piece]))
-            elif piece in defaults:
-                out.append(self.name_of(piece, defaults[piece]))
+            # What every call has comes first: no argument may pretend to be another tenant.
             elif piece == "tenant":
                 out.append(tenant)
             elif piece == "domain":
                 out.append(domain)
+            elif piece in arguments:
+                out.append(self.name_of(piece, arguments[piece]))
+            elif piece in defaults:
+                out.append(self.name_of(piece, defaults[piece]))
             else:
                 raise UnknownResource(f"resource {self.text} needs the argument {piece!r}, which is not given")
         return "".join(out)
@@ -56,7 +58,13 @@ class Template:
                 f"resource {self.text} depends on the argument {name!r}, which comes from an earlier result: what a call uses "
                 "must be known when the plan is admitted; give the argument literally, or make it a plan of its own"
             )
-        return json.dumps(value, sort_keys=True, separators=(",", ":"))
+        # 1.0 and 1 are one number, so they name one resource.
+        return canonical_json(value)
+
+
+def refuse(uri: str) -> NoReturn:
+    """A decision waits for no network and depends on nothing that is not in the log."""
+    raise ValueError(f"the schema refers to {uri}, and a contract says everything itself")
 
 
 class Contract:
@@ -65,9 +73,12 @@ class Contract:
     def __init__(self, record: ToolContract) -> None:
         self.record = record
         schema = json.loads(record.arguments_schema)
-        self.validator = jsonschema_rs.validator_for(schema)
+        self.validator = jsonschema_rs.validator_for(schema, retriever=refuse)
         properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
-        self.defaults = {name: one["default"] for name, one in properties.items() if "default" in one}
+        # A property's schema may be `true`.
+        self.defaults = {
+            name: one["default"] for name, one in properties.items() if isinstance(one, dict) and "default" in one
+        }
         self.templates = tuple(
             Template(tuple(PLACEHOLDER.split(claim.template)), claim.mode, claim.template) for claim in record.claims
         )

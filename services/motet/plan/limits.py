@@ -18,4 +18,10 @@ class Limits:
     resources_per_call: int = 16
     resource_length: int = 300
     identifier_length: int = 200
+    # What admission makes of a command may be larger than the command: 1e20 is written in full, and templates repeat arguments.
+    admitted_bytes: int = 1_048_576
+    # Messages quote what clients and tools wrote; an event must still hold the messages of all calls.
+    message_length: int = 500
+    error_bytes: int = 2_048
+    faults_per_call: int = 10
     reasons_shown: int = 50

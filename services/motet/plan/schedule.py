@@ -9,15 +9,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
-from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
-from motet.plan.arguments import BadArguments, resolve
+from motet.chassis.canonical import canonical_json, sha256_text
+from motet.plan.arguments import deeper, resolve
 from motet.plan.contracts import Contracts
 from motet.plan.limits import Limits
 from motet.plan.model import Plan
-from motet.records import CommittedCall, Failure, FinishedCall, Invocation
+from motet.plan.text import carriable, carriable_bytes
+from motet.records import Claim, CommittedCall, Failure, FinishedCall, Invocation
 from motet.resources import Queues
+
+CODE_LENGTH: Final = 64
+FAULTS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ class Schedule:
                 self.settle(plan, end.index, "SUCCEEDED", end.result, None)
             else:
                 error = end.error or Failure("FAILED", "the tool gave no reason")
-                self.settle(plan, end.index, "FAILED", None, error)
+                self.settle(plan, end.index, "FAILED", None, self.bounded(error.code, error.message))
         return self.steps()
 
     def take_changed(self) -> list[Plan]:
@@ -115,11 +120,19 @@ class Schedule:
         """Puts a plan's calls in line, in its topological order."""
         self.plans[plan.plan_id] = plan
         for index in plan.order:
-            self.queues.add(plan.plan_id, index, plan.calls[index].claims)
+            # A resource is a domain's own: the same name elsewhere is another thing, and nobody waits for a stranger.
+            claims = [
+                Claim(f"{plan.tenant}/{plan.domain}/{one.resource}", one.mode) for one in plan.calls[index].claims
+            ]
+            self.queues.add(plan.plan_id, index, claims)
 
     def leave(self, plan: Plan, index: int) -> None:
-        """A call is done with its resources; under plan isolation the plan keeps them."""
-        self.queues.finish(plan.plan_id, index, hold=plan.isolation == "PLAN")
+        """A call is done with its resources; under plan isolation the plan keeps those that the call had in hand.
+
+        A call that never ran touched nothing. Whether its claims were granted by then must not matter, or a restored schedule would
+        hold what this one never had.
+        """
+        self.queues.finish(plan.plan_id, index, hold=plan.isolation == "PLAN" and plan.calls[index].attempt > 0)
 
     def settle(self, plan: Plan, index: int, outcome: Any, result: str | None, error: Failure | None) -> None:
         """Ends a call, and skips what can no longer run because of it."""
@@ -134,15 +147,27 @@ class Schedule:
                 if how == "SUCCEEDED":
                     touched.append(follower)
                 elif plan.calls[follower].status == "WAITING":
-                    message = f"{plan.calls[at].call_id} did not succeed, and this call comes after it"
                     plan.calls[follower].status = "DONE"
-                    ends.append((follower, "SKIPPED", None, Failure("DEPENDENCY_FAILED", message)))
+                    ends.append((follower, "SKIPPED", None, self.skipped(plan, follower)))
+
+    def skipped(self, plan: Plan, index: int) -> Failure:
+        """Why a call is skipped. Which of several failed first is chance, and the history must not tell."""
+        names = [plan.calls[before].call_id for before in plan.calls[index].after]
+        which = names[0] if len(names) == 1 else f"one of {', '.join(names)}"
+        return self.bounded("DEPENDENCY_FAILED", f"{which} did not succeed, and this call comes after it")
+
+    def bounded(self, code: str, message: str) -> Failure:
+        """An error as an event can carry it: every call of a plan may have one."""
+        return Failure(carriable(code, CODE_LENGTH), carriable_bytes(message, self.limits.error_bytes))
 
     def note_grants(self) -> None:
         """Tells calls that the queues gave them everything."""
         for plan_id, index in self.queues.take_granted():
-            self.plans[plan_id].calls[index].granted = True
-            self.dirty.setdefault(plan_id, []).append(index)
+            plan = self.plans.get(plan_id)
+            # A call may be granted and skipped in one step, the last of its plan.
+            if plan is not None:
+                plan.calls[index].granted = True
+                self.dirty.setdefault(plan_id, []).append(index)
 
     def steps(self) -> list[Step]:
         """Everything that follows, until nothing does."""
@@ -193,16 +218,22 @@ class Schedule:
         try:
             arguments = resolve(json.loads(call.arguments), lambda call_id: json.loads(results[call_id] or "null"))
             text = canonical_json(arguments)
-        except (BadArguments, NotCanonical) as error:
-            return Failure("BAD_REFERENCE", str(error))
+        # A tool service of another make may have sent what is no JSON, or what is nested without end.
+        except (ValueError, RecursionError) as error:
+            return self.bounded("BAD_REFERENCE", str(error))
+        if deeper(arguments, self.limits.argument_depth):
+            message = f"with results the arguments are nested deeper than {self.limits.argument_depth} levels"
+            return Failure("TOO_LARGE", message)
         if len(text.encode()) > self.limits.argument_bytes:
             message = (
                 f"with results the arguments have {len(text.encode())} bytes; the limit is {self.limits.argument_bytes}"
             )
             return Failure("TOO_LARGE", message)
         contract = self.contracts.get(call.tool, call.contract_version)
-        faults = list(contract.faults(arguments)) if contract is not None else [f"{call.tool} has no contract any more"]
+        if contract is None:
+            return Failure("ARGUMENTS_INVALID", f"{call.tool} has no contract any more")
+        faults = list(islice(contract.faults(arguments), FAULTS_SHOWN))
         if faults:
-            return Failure("ARGUMENTS_INVALID", "; ".join(faults[:5]))
+            return self.bounded("ARGUMENTS_INVALID", "; ".join(faults))
         call.arguments, call.arguments_sha256, call.refers = text, sha256_text(text), False
         return None

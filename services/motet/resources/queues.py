@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from motet.records import Claim, ClaimMode
 
 Member = tuple[str, int]
+# Anything else is alone, a mode of a later version among it, which is read as UNKNOWN.
+SHARED: Final = frozenset({"READ", "COMMUTE"})
 
 
 def strongest(one: ClaimMode, other: ClaimMode) -> ClaimMode:
@@ -40,7 +43,7 @@ class Queue:
         if own is not None:
             others -= own.total()
             same -= own[mode]
-        return others == 0 or (mode != "WRITE" and same == others)
+        return others == 0 or (mode in SHARED and same == others)
 
 
 class Queues:
@@ -91,7 +94,11 @@ class Queues:
         for index in sorted(self.plans.get(plan_id, ())):
             member = (plan_id, index)
             for claim in self.claims[member]:
-                queue = touched[claim.resource] = self.queues[claim.resource]
+                queue = self.queues.get(claim.resource)
+                # A claim that was let go while it waited may have been the last of its queue.
+                if queue is None:
+                    continue
+                touched[claim.resource] = queue
                 if queue.waiting.pop(member, None) is None and member in queue.granted:
                     self.release(queue, member)
                 queue.held.pop(plan_id, None)
