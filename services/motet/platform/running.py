@@ -187,9 +187,7 @@ class Platform:
         memory, cpu = 0, 0.0
         if entry["pid"] is not None:
             try:
-                process = psutil.Process(entry["pid"])
-                memory = process.memory_info().rss
-                cpu = sum(process.cpu_times()[:2])
+                memory, cpu = used(psutil.Process(entry["pid"]))
             except psutil.NoSuchProcess:
                 memory, cpu = 0, 0.0
         return ProcessStatus(
@@ -266,3 +264,14 @@ class Platform:
                     f"the supervisor (process {pid}) did not end within {DOWN_SECONDS:.0f} s:\n{self.layout.last_lines('supervisor')}"
                 )
         reap(pid)
+
+
+def used(process: psutil.Process) -> tuple[int, float]:
+    """Bytes and CPU seconds of a process and of those that it started: PostgreSQL has one a connection."""
+    memory = process.memory_info().rss
+    cpu = sum(process.cpu_times()[:4])
+    for child in process.children(recursive=True):
+        # What they share is counted once, with the parent.
+        memory += child.memory_full_info().uss
+        cpu += sum(child.cpu_times()[:4])
+    return memory, cpu
