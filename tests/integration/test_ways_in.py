@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +26,14 @@ SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
-def running(shared_world: World) -> Iterator[World]:
+def running(shared_world: World) -> World:
     """Coordinator, projector, and the example's tools."""
     shared_world.coordinator()
     shared_world.projector()
     shared_world.tools(str(EXAMPLES / "greeting_tools.py"))
     with shared_world.client() as client:
         assert client.run([Call("greeting.shout", {"text": "up"})]).results[0].value == "UP"
-    yield shared_world
+    return shared_world
 
 
 def environment(world: World) -> dict[str, str]:
@@ -229,7 +228,7 @@ def test_an_outsider_reads_every_topic(running: World) -> None:
         for record in entry(topic).records:
             assert f"{topic}-{record}" in subjects
     assert registry.get_config().compatibility_level == "FULL_TRANSITIVE"
-    registry.__exit__(None, None, None)
+    registry.close()
 
 
 def test_a_client_says_what_is_wrong(running: World) -> None:

@@ -14,7 +14,7 @@ def sent(records: list[tuple[bytes, bytes]]) -> list[tuple[lanes.Stamp, bytes, b
     """Records as a sender stamps them."""
     place, out = lanes.Place(), []
     for key, value in records:
-        out.append((lanes.Stamp("coordinator", 3, place.number + 1, place.digest, False), key, value))
+        out.append((lanes.Stamp("coordinator", 3, place.number + 1, place.digest, exogenous=False), key, value))
         place = lanes.follow(place, key, value)
     return out
 

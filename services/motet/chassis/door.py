@@ -17,10 +17,6 @@ def check(key: bytes, record: Record) -> None:
     """Raises Undecodable for a record that is no command, or that does not belong under its key."""
     if not isinstance(record, SubmitPlan):
         raise Undecodable("NO_COMMAND", f"a {record.FULL_NAME} is no command; the door takes motet.commands.* only")
-    if not key:
-        raise Undecodable(
-            "NO_KEY", "the record has no key; the key is tenant/domain, and order within a domain depends on it"
-        )
     if not TENANT.fullmatch(record.tenant):
         raise Undecodable(
             "BAD_TENANT", f"tenant {record.tenant!r}: lower-case letters, digits, dot, dash, underscore, 63 at most"

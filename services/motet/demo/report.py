@@ -20,8 +20,7 @@ def report(result: Result) -> str:
         f"    final states equal   {of(first.scenarios_equal, first.scenarios)}",
         "",
         "[bold]Contention[/]: a bank",
-        f"  {second.agents} agents at once, {second.transfers:,} transfers in {second.plans:,} plans over {second.accounts} accounts, "
-        f"in {second.seconds:.1f} s.",
+        f"  {second.agents} agents at once, {second.transfers:,} transfers in {second.plans:,} plans over {second.accounts} accounts, in {second.seconds:.1f} s.",
         f"  {second.refused:,} transfers were refused for lack of money: which ones depends on the order.",
         "  Compared with the same transfers, one after another, in the order of the log:",
         f"    results equal        {of(second.results_equal, second.transfers)}",

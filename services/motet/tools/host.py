@@ -20,7 +20,7 @@ import psycopg
 from motet.chassis import guard
 from motet.chassis.errors import ConfigurationError, ContractChanged
 from motet.chassis.hop import Hop
-from motet.chassis.service import Input, Inert, Opening, Received, Service
+from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.records import CallsFinished, Failure, FinishedCall, Invocation, InvokeCalls
 from motet.tools import Context, Contract, EventLoopThread, ToolFailed, Toolset
@@ -28,6 +28,8 @@ from motet.tools import Context, Contract, EventLoopThread, ToolFailed, Toolset
 RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
 RESULT_BYTES: Final = 262_144
+# A report stays below its topic's limit; what is longer goes out in several.
+REPORT_CHARACTERS: Final = 1_500_000
 MESSAGE_LENGTH: Final = 2_000
 # The transaction is gone or must run again: not the tool's failure, the chassis tries again.
 AGAIN: Final = (
@@ -277,7 +279,7 @@ class Host(Inert):
         size = 0
         for call in (*sorted(calls, key=lambda one: one.index), None):
             length = len(call.result or "") * 2 if call is not None else 0
-            if part and (call is None or size + length > 1_500_000):
+            if part and (call is None or size + length > REPORT_CHARACTERS):
                 cause = source.meta
                 meta = hop.meta(
                     cause.event_id, wall_ms, cause.tenant, cause.domain, cause.correlation_id, cause.traceparent

@@ -1,0 +1,201 @@
+"""The laws of the projection: how a sequence is cut into batches makes no difference to the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet.chassis.service import Received
+from motet.projector.fold import Changes, Row, fold
+from motet.projector.surface import statements
+from motet.projector.tables import TABLES
+from motet.records import (
+    AdmittedCall,
+    CallOutcome,
+    CallsCommitted,
+    CallsStarted,
+    Claim,
+    CommandRepeated,
+    CommittedCall,
+    DeadLetter,
+    Failure,
+    Header,
+    Isolation,
+    Meta,
+    PlanAdmitted,
+    PlanEnded,
+    PlanRejected,
+    Reason,
+    Record,
+)
+
+HOUR_MS = 3_600_000
+
+
+@dataclass
+class Tables:
+    """The tables as the writer would leave them, in memory: the meaning of each change, spelled out."""
+
+    plans: dict[str, Row] = field(default_factory=dict)
+    calls: dict[tuple[str, int], Row] = field(default_factory=dict)
+    resources: dict[tuple[str, int, str], Row] = field(default_factory=dict)
+    lineage: dict[str, Row] = field(default_factory=dict)
+    dead_letters: dict[str, Row] = field(default_factory=dict)
+    tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+
+    def apply(self, changes: Changes) -> None:
+        """Applies one batch's changes."""
+        for plan_id, row in changes.plans.items():
+            if row["status"] == "REJECTED" and plan_id in self.plans:
+                self.plans[plan_id]["repeats"] += 1 + row["repeats"]
+            else:
+                self.plans[plan_id] = dict(row)
+        self.calls |= {place: dict(row) for place, row in changes.calls.items()}
+        self.lineage |= {row["effect"]: row for row in changes.lineage}
+        self.dead_letters |= {row["event_id"]: row for row in changes.dead_letters}
+        for calls in changes.claims.inserted.values():
+            for row in (row for rows in calls.values() for row in rows):
+                self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
+        for plan_id, row in changes.plans_changed.items():
+            self.plans[plan_id].update(row)
+        for place, row in changes.calls_changed.items():
+            self.calls[place].update(row)
+        for plan_id, count in changes.plans_repeated.items():
+            self.plans[plan_id]["repeats"] += count
+        self.release(changes)
+        self.add_up(changes)
+        self.progress |= changes.progress
+
+    def add_up(self, changes: Changes) -> None:
+        """What commutes."""
+        for tenant, (first, last) in changes.tenants.items():
+            known = self.tenants.get(tenant, (first, last))
+            self.tenants[tenant] = (min(first, known[0]), max(last, known[1]))
+        for day, counts in changes.usage.items():
+            have = self.usage.setdefault(day, {})
+            for name, count in counts.items():
+                have[name] = have.get(name, 0) + count
+
+    def release(self, changes: Changes) -> None:
+        """Who holds now, and what was let go."""
+        claims = changes.claims
+        for place, row in list(self.resources.items()):
+            at = claims.held.get(place[:2])
+            if at is not None:
+                row["state"], row["since"] = "HOLDS", at
+            if place[0] in claims.ended_plans or (place[:2] in claims.committed_calls and row["isolation"] == "CALL"):
+                del self.resources[place]
+
+
+def meta(number: int, tenant: str) -> Meta:
+    """A meta with a number of its own."""
+    return Meta(f"e{number}", "c", f"cause{number}", tenant, "d", number, number * HOUR_MS, None)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Record]:
+    """Events of a few plans as the coordinator emits them, cut off anywhere."""
+    out: list[Any] = []
+
+    def stamp(tenant: str) -> Meta:
+        return meta(len(out), tenant)
+
+    def plan(number: int) -> Iterable[None]:
+        tenant, plan_id = draw(st.sampled_from(["acme", "bits"])), f"p{number}"
+        if draw(st.booleans()):
+            out.append(PlanRejected(stamp(tenant), plan_id, "k\0", "a", (Reason("R", "no\0", None),)))
+            yield
+            if draw(st.booleans()):
+                out.append(PlanRejected(stamp(tenant), plan_id, "k\0", "a", (Reason("R", "no\0", None),)))
+                yield
+                return
+        isolation: Isolation = draw(st.sampled_from(["PLAN", "CALL"]))
+        calls = tuple(
+            AdmittedCall(f"c{i}", "t.f", 1, "{}", "sha", (), (Claim(f"r{i}", "WRITE"), Claim("all", "READ")), "PURE")
+            for i in range(draw(st.integers(1, 3)))
+        )
+        out.append(PlanAdmitted(stamp(tenant), plan_id, "k", "a", isolation, "sha", calls))
+        yield
+        for index in range(len(calls)):
+            out.append(CallsStarted(stamp(tenant), plan_id, (index,)))
+            yield
+            if draw(st.booleans()):
+                out.append(CommandRepeated(stamp(tenant), plan_id, "k", "a", "OPEN", None, None))
+                yield
+            end: CallOutcome = draw(st.sampled_from(["SUCCEEDED", "FAILED"]))
+            error = Failure("E", "m\0") if end == "FAILED" else None
+            done = CommittedCall(index, end, None if error else "1", None if error else "s", error, "key", 1, "sha2")
+            out.append(CallsCommitted(stamp(tenant), plan_id, (done,)))
+            yield
+        out.append(PlanEnded(stamp(tenant), plan_id, "k", "a", "SUCCEEDED", (), "history"))
+        yield
+
+    plans = [iter(plan(number)) for number in range(draw(st.integers(1, 4)))]
+    while plans and len(out) < draw(st.integers(1, 60)):
+        chosen = draw(st.sampled_from(plans))
+        if next(chosen, out) is out:
+            plans.remove(chosen)
+    return out
+
+
+def received(records: list[Record]) -> list[Received]:
+    """Records as they stand in one partition."""
+    return [Received("motet.events", 2, at, b"k", b"", at, record, "") for at, record in enumerate(records)]
+
+
+@given(histories(), st.lists(st.integers(1, 6), max_size=60))
+def test_how_events_are_cut_into_batches_makes_no_difference(history: list[Record], sizes: list[int]) -> None:
+    """One batch, or many: the same rows."""
+    events = received(history)
+    whole, cut = Tables(), Tables()
+    whole.apply(fold(events))
+    while events:
+        size = sizes.pop() if sizes else 1
+        cut.apply(fold(events[:size]))
+        events = events[size:]
+    assert cut == whole
+
+
+@given(histories())
+def test_no_text_of_a_row_holds_nul(history: list[Record]) -> None:
+    """PostgreSQL's text cannot."""
+    tables = Tables()
+    tables.apply(fold(received(history)))
+    rows = [*tables.plans.values(), *tables.calls.values()]
+    assert not [value for row in rows for value in row.values() if isinstance(value, str) and "\0" in value]
+
+
+def test_a_dead_letter_keeps_everything() -> None:
+    """Bytes as they are, and a text for people."""
+    letter = DeadLetter(
+        meta(1, ""),
+        "coordinator",
+        "motet.commands",
+        1,
+        5,
+        7,
+        b"\xff/\0",
+        None,
+        (Header("h", b"\1"),),
+        "C",
+        "r\0",
+        parked=True,
+    )
+    (row,) = fold([Received("motet.dead-letters", 0, 0, b"", b"", 0, letter, "")]).dead_letters
+    assert (row["key"], row["key_text"], row["value"]) == (b"\xff/\0", "\\xff/\\0", None)
+    assert row["headers"] == '[{"name": "h", "value": "AQ=="}]'
+
+
+def test_every_table_and_column_has_a_comment() -> None:
+    """The surface explains itself."""
+    ddl = "\n".join(statements("motet"))
+    for table in TABLES:
+        assert f"COMMENT ON TABLE motet.{table.name} IS" in ddl
+        assert all(column.comment.endswith(".") for column in table.columns)
+        assert all(f'COMMENT ON COLUMN motet.{table.name}."{name}" IS' in ddl for name in table.names)
