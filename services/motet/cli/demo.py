@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from motet.cli.output import JsonOption, console, errors, show
+from motet.cli.output import JsonOption, console, errors, program, show
 from motet.cli.running import core_services, tool_service
 from motet.platform import Platform
 from motet.platform.finding import home
@@ -38,7 +38,8 @@ def demo(
     asked = Demo(chosen, time.strftime("%m%d-%H%M%S"), dataset.scenarios()[:scenarios], transfers, kills)
     services = [*core_services(), *(tool_service(module) for module in MODULES)]
     errors.print(
-        f"seed {chosen}; starting Kafka, PostgreSQL, the schema registry and {len(services)} services under {home()} …"
+        f"seed {chosen}; starting Kafka, PostgreSQL, the schema registry and {len(services)} services under {home()} …",
+        soft_wrap=True,
     )
     platform = Platform.up(home(), services, report=lambda name: errors.print(f"  {name} is up", highlight=False))
     columns = (
@@ -55,6 +56,6 @@ def demo(
         show(result.as_json())
     else:
         console.print(report(result), soft_wrap=True)
-        console.print(next_steps(result), markup=False, soft_wrap=True)
+        console.print(next_steps(result, program()), markup=False, soft_wrap=True)
     if not result.equal:
         raise typer.Exit(FAILED)

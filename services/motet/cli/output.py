@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +18,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on stan
 
 console = Console(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
+
+
+def program() -> str:
+    """How the person can run `motet` from here: its name where the shell finds it, else the path."""
+    if shutil.which("motet"):
+        return "motet"
+    path = Path(sys.argv[0])
+    return os.path.relpath(path) if path.name == "motet" else f"{os.path.relpath(sys.executable)} -m motet"
 
 
 def show(value: Any) -> None:

@@ -16,7 +16,7 @@ import typer
 
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.lag import lag_of
-from motet.cli.output import JsonOption, console, show, table
+from motet.cli.output import JsonOption, console, program, show, table
 from motet.platform import Addresses, Platform, PlatformError, ProcessStatus, ServiceSpec
 from motet.platform.finding import home
 from motet.platform.servers import java, libraries
@@ -62,11 +62,15 @@ def up(
         platform = Platform.up(home(), services, report=lambda name: line.update(f"{name} is up …"))
     print_addresses(platform.addresses)
     console.print(f"\nUp after {time.monotonic() - began:.1f} s. Next:")
-    console.print("  motet status                                   what runs, and how far behind it is")
-    console.print(
-        "  motet submit examples/plan.yaml --wait         a first plan (motet up --tools examples/greeting_tools.py)"
-    )
-    console.print("  motet down                                     stops everything; the data stays")
+    motet = program()
+    rows = [
+        ("status", "what runs, and how far behind it is"),
+        ("up --tools examples/greeting_tools.py", "serves the example's tools as well"),
+        ("submit examples/plan.yaml --wait", "a first plan for them"),
+        ("down", "stops everything; the data stays"),
+    ]
+    for command, meaning in rows:
+        console.print(f"  {motet} {command:40} {meaning}", markup=False, soft_wrap=True)
 
 
 def print_addresses(addresses: Addresses) -> None:

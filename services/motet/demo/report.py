@@ -37,18 +37,19 @@ def report(result: Result) -> str:
     return "\n".join(lines)
 
 
-def next_steps(result: Result) -> str:
-    """Commands to go on with, to be printed as they are."""
+def next_steps(result: Result, motet: str) -> str:
+    """Commands to go on with, to be printed as they are; `motet` is how the program is called from here."""
     first, second = result.real_input, result.contention
+    one = f"SELECT plan_id FROM plans WHERE tenant = '{second.tenant}' ORDER BY admitted_at LIMIT 1"
     return f"""
-  motet status                         # what runs, and lag 0
-  motet events --tenant {first.tenant} --domain multi_turn_base_0
-  motet sql "SELECT status, count(*) FROM plans GROUP BY status"
-  motet sql "SELECT tool, count(*) FROM calls WHERE tenant = '{first.tenant}' GROUP BY tool ORDER BY count DESC LIMIT 5"
-  motet sql "SELECT error_code, result ->> 'reason' AS reason, count(*) FROM calls WHERE tenant = '{second.tenant}' GROUP BY 1, 2"
-  motet plan $(motet sql --json "SELECT plan_id FROM plans WHERE tenant = '{second.tenant}' LIMIT 1" | grep -o '[0-9a-f]\\{{32\\}}')
-  motet rebuild                        # builds the tables again from the log, and compares
-  motet down                           # stops everything; the data stays in .motet"""
+  {motet} status        # what runs, and lag 0
+  {motet} events --tenant {first.tenant} --domain multi_turn_base_0
+  {motet} sql "SELECT status, count(*) FROM plans GROUP BY status"
+  {motet} sql "SELECT tool, count(*) FROM calls WHERE tenant = '{first.tenant}' GROUP BY tool ORDER BY count DESC LIMIT 5"
+  {motet} sql "SELECT result ->> 'reason' AS refused, count(*) FROM calls WHERE tenant = '{second.tenant}' GROUP BY 1"
+  {motet} plan $({motet} sql --json "{one}" | grep -o '[0-9a-f]\\{{32\\}}')
+  {motet} rebuild       # builds the tables again from the log, and compares
+  {motet} down          # stops everything; the data stays in .motet"""
 
 
 def of(count: int, total: int) -> str:
