@@ -143,9 +143,12 @@ class Admission:
         text = self.canonical(call, arguments)
         if text is None:
             return
-        if not refers:
-            for message in islice(contract.faults(arguments), self.limits.faults_per_call):
-                self.refuse("ARGUMENTS_INVALID", message, call.call_id)
+        faults = [] if refers else list(islice(contract.faults(arguments), self.limits.faults_per_call))
+        for message in faults:
+            self.refuse("ARGUMENTS_INVALID", message, call.call_id)
+        if faults:
+            # Resources of wrong arguments would be the same mistake told twice.
+            return
         claims = self.claims_of(call, contract, arguments)
         if claims is None:
             return
