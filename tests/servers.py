@@ -18,6 +18,7 @@ from motet.platform import Addresses, Platform
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 NAMED: Final = ("MOTET_KAFKA_BOOTSTRAP", "MOTET_POSTGRES_URL", "MOTET_SCHEMA_REGISTRY_URL")
+DOCKER_SOCKET: Final = Path("/var/run/docker.sock")
 ON_DOCKER: Final = ("kafka", "postgres", "registry")
 
 
@@ -47,6 +48,9 @@ def given(environment: Mapping[str, str]) -> Addresses | None:
 
 def docker_answers() -> bool:
     """Whether a Docker daemon is there."""
+    # The client leaks the socket of a refused connection, so it is asked only where there is something to connect to.
+    if not os.environ.get("DOCKER_HOST") and not DOCKER_SOCKET.is_socket():
+        return False
     try:
         client = DockerClient.from_env(timeout=5)
     except DockerException:
