@@ -92,6 +92,23 @@ def test_a_plan_whose_calls_are_skipped_while_they_wait_ends() -> None:
     assert not schedule.queues.queues
 
 
+def test_a_call_that_never_ran_holds_nothing() -> None:
+    """Else a restored schedule would hold for it what the unbroken one had let go, and give a started call's register away late."""
+    schedule = Schedule(LIMITS, CONTRACTS)
+    skipping = submit(call(0, key="a"), call(1, key="r", after=("c0",)), call(2, key="b"))
+    plans = [plan_of(one, number) for number, one in enumerate([submit(call(0, key="r")), skipping])]
+    plans += [plan_of(submit(call(0, key="r")), number) for number in (2, 3)]
+    for plan in plans:
+        schedule.admit(plan)
+    schedule.finished("p1", [end_of(plans[1], 0, None)])
+    schedule.finished("p0", [end_of(plans[0], 0)])
+    assert plans[2].calls[0].status == "STARTED"
+    restored = Schedule.restore([Plan.from_state(plan.to_state()) for plan in plans[1:]], LIMITS, CONTRACTS)
+    assert restored.plans["p2"].calls[0].granted
+    for one in (schedule, restored):
+        assert [type(step) for step in one.finished("p2", [end_of(plans[2], 0)])][-1] is Started
+
+
 def test_a_call_that_is_granted_and_skipped_in_one_step_ends_its_plan() -> None:
     """The reference leads nowhere: the call fails, the one behind it gets its register and is skipped at once, and the plan ends."""
     schedule = Schedule(LIMITS, CONTRACTS)
