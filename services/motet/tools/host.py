@@ -11,7 +11,7 @@ import queue
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,15 +66,28 @@ def schemas_of(toolset: str) -> tuple[str, str]:
 
 def service(toolset: Toolset, settings: Settings) -> Service:
     """The service that hosts a toolset. Creates the toolset's own tables."""
+    prepare_tables(settings.postgres_url, schemas_of(toolset.name)[0], toolset)
+    return declaration(toolset, settings)
+
+
+def declaration(toolset: Toolset, settings: Settings) -> Service:
+    """What the service reads and writes. Touches nothing."""
     own, hop_schema = schemas_of(toolset.name)
-    prepare_tables(settings.postgres_url, own, toolset)
-    pool = ThreadPoolExecutor(settings.tool_threads, thread_name_prefix=f"tool-{toolset.name}")
-    workers = Workers(pool, EventLoopThread())
+
+    def start(opening: Opening) -> Host:
+        return Host(toolset, opening, workers(), settings.open_effects)
+
+    @cache
+    def workers() -> Workers:
+        """One pool and one loop for all shards of the process."""
+        pool = ThreadPoolExecutor(settings.tool_threads, thread_name_prefix=f"tool-{toolset.name}")
+        return Workers(pool, EventLoopThread())
+
     return Service(
         name=f"tools-{toolset.name}",
         inputs=(Input(f"motet.invocations.{toolset.name}"),),
         outputs=(RESULTS, CONTRACTS, "motet.dead-letters"),
-        open=lambda opening: Host(toolset, opening, workers, settings.open_effects),
+        open=start,
         schema=hop_schema,
         migrations=(Path(__file__).parent / "migrations",),
         options=(f"SET search_path TO {hop_schema}, {own}",),
