@@ -1,0 +1,88 @@
+"""The import rules hold, and each of them goes red."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent.parent
+CONTRACTS: Final = [
+    contract["name"]
+    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+]
+PURE, APART, CHASSIS, TOUCH = (
+    "Pure modules import no I/O",
+    "Services never import each other",
+    "The chassis knows no service",
+    "Only the chassis and the client touch Kafka and Avro",
+)
+VIOLATIONS: Final = [
+    (PURE, "plan/graph.py", "import socket"),
+    (PURE, "plan/limits.py", "import random"),
+    (PURE, "resources/queues.py", "import time"),
+    (PURE, "records/__init__.py", "import psycopg"),
+    (PURE, "catalog/location.py", "import subprocess"),
+    (PURE, "projector/fold.py", "import sqlalchemy"),
+    (PURE, "plan/text.py", "from motet.chassis.database import connect"),
+    (APART, "coordinator/commands.py", "import motet.tools.host"),
+    (APART, "projector/writer.py", "from motet.coordinator import handler"),
+    (APART, "tools/claims.py", "import motet.projector"),
+    (CHASSIS, "chassis/clock.py", "import motet.plan"),
+    (CHASSIS, "chassis/lanes.py", "from motet.client import Client"),
+    (TOUCH, "coordinator/commands.py", "import confluent_kafka"),
+    (TOUCH, "tools/results.py", "import fastavro"),
+]
+
+
+def lint(folder: Path) -> tuple[int, str]:
+    """What import-linter says of the package in a folder: exit code and output."""
+    program = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-cache", "--config", str(ROOT / "pyproject.toml")],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "", "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package in a folder of its own, where a violation harms nobody."""
+    folder = tmp_path_factory.mktemp("imports")
+    shutil.copytree(ROOT / "services" / "motet", folder / "motet", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_the_project_keeps_its_import_rules() -> None:
+    """All contracts, on the real tree."""
+    code, said = lint(ROOT / "services")
+    assert code == 0, said
+    assert f"Contracts: {len(CONTRACTS)} kept, 0 broken." in said
+
+
+def test_every_contract_is_seen_red() -> None:
+    """A new contract needs a violation below."""
+    assert {contract for contract, _, _ in VIOLATIONS} == set(CONTRACTS)
+
+
+@pytest.mark.parametrize(("contract", "file", "line"), VIOLATIONS)
+def test_a_violation_is_seen(copy: Path, contract: str, file: str, line: str) -> None:
+    """One import too many breaks the contract that forbids it, by name."""
+    path = copy / "motet" / file
+    before = path.read_text()
+    path.write_text(f"{before}\n{line}\n")
+    try:
+        code, said = lint(copy)
+    finally:
+        path.write_text(before)
+    assert code == 1, said
+    assert f"{contract} BROKEN" in said
