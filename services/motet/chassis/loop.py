@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from motet.chassis import crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
-from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
+from motet.chassis.errors import ConfigurationError, Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
@@ -130,6 +130,8 @@ class Loop:
         whole = [number for number, have in sorted(topics.items()) if have == set(self.topics)]
         starts = [start for number in whole for start in self.take_over(number)]
         consumer.assign(starts)
+        # librdkafka remembers a pause beyond the assignment that it was made in.
+        consumer.resume(starts)
         self.log.info("shards claimed", shards=whole)
         if self.settings.ready_file is not None:
             self.settings.ready_file.touch()
@@ -176,12 +178,21 @@ class Loop:
         """Gives shards back in order: everything out, the group's offsets committed, then let go."""
         self.settle(time.monotonic() + STOP_SECONDS)
         for number in {one.partition for one in partitions}:
-            self.let_go(number)
+            self.hand_over(number)
 
     def lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         """The group took the shards away already: commit nothing."""
         for number in {one.partition for one in partitions}:
             self.let_go(number)
+
+    def hand_over(self, number: int) -> None:
+        """Lets a shard go in order, which the next owner's start must not count as a death."""
+        tenure = self.tenures.get(number)
+        if tenure is not None:
+            end = guard.attempt(partial(shards.left_in_order, self.connection, tenure.shard))
+            if isinstance(end, guard.Raised):
+                self.log.warning("database", reason=end.text)
+        self.let_go(number)
 
     def let_go(self, number: int) -> None:
         """Forgets a shard."""
@@ -226,6 +237,11 @@ class Loop:
                 batch[plain.partition].append(plain)
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001  librdkafka's own name
                 raise Refused(f"{error.str()}: the log does not hold what the shard's row says comes next")
+            elif error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own name
+                raise ConfigurationError(
+                    f"{self.service.name}, replica {self.settings.replica}: Kafka refuses this member ({error.str()}). If another "
+                    "process runs with the same number, give each its own MOTET_REPLICA"
+                )
             else:
                 self.log.warning("kafka", reason=error.str())
         return batch
@@ -428,6 +444,6 @@ class Loop:
         """Everything out, the group's offsets committed, every shard let go."""
         self.settle(time.monotonic() + STOP_SECONDS)
         for number in list(self.tenures):
-            self.let_go(number)
+            self.hand_over(number)
         self.consumer.close()
         self.connection.close()

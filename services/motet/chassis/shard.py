@@ -79,6 +79,13 @@ def load(connection: psycopg.Connection[Any], partition: int, topics: tuple[str,
     return shard
 
 
+def left_in_order(connection: psycopg.Connection[Any], shard: Shard) -> None:
+    """Says that this owner did not die over the shard, unless another has it already."""
+    connection.execute(
+        "UPDATE shard SET starts = 0 WHERE partition = %s AND epoch = %s", (shard.partition, shard.epoch)
+    )
+
+
 def mark_suspect(connection: psycopg.Connection[Any], shard: Shard, where: str) -> int:
     """Writes down which record a cautious shard takes next; returns how often a process died over it already."""
     deaths = shard.suspect.deaths + 1 if shard.suspect and shard.suspect.where == where else 0

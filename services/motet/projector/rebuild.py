@@ -17,7 +17,7 @@ from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.fold import fold
 from motet.projector.handler import NAME, TOPICS
-from motet.projector.tables import TABLES
+from motet.projector.tables import PROGRESS, TABLES
 from motet.projector.writer import Writer
 
 FRESH: Final = "motet_rebuild"
@@ -64,7 +64,7 @@ def rebuild(settings: Settings, report: Callable[[int, int], None]) -> Rebuilt:
             writer = Writer(connection, FRESH)
             advance(connection, replay, writer, live_ends(connection), report)
             with connection.transaction():
-                # The projector's next hop waits for these rows; it gives up after its lock timeout and tries again.
+                hold_writers(connection)
                 ends = live_ends(connection, "FOR UPDATE")
                 advance(connection, replay, writer, ends, report)
                 tables = compare(connection)
@@ -87,6 +87,21 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     with connection.transaction():
         connection.execute(f"DROP SCHEMA IF EXISTS {FRESH} CASCADE".encode())
         surface.create(connection, FRESH)
+
+
+def hold_writers(connection: psycopg.Connection[Any]) -> None:
+    """Waits for the hops that write, and keeps new ones waiting: each writes `progress` before anything else.
+
+    A hop that waits longer than its lock timeout is rolled back and tried again.
+    """
+    if has_table(connection, PROGRESS.name):
+        connection.execute(f"LOCK TABLE {surface.SCHEMA}.{PROGRESS.name} IN EXCLUSIVE MODE".encode())
+
+
+def has_table(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether the live schema, which another version may have made, has a table."""
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{surface.SCHEMA}.{name}",)).fetchone()
+    return row is not None and bool(row[0])
 
 
 def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple[str, int], int]:
@@ -117,8 +132,7 @@ def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:
     out = {}
     for table in TABLES:
         live, fresh = (f"SELECT t::text FROM {schema}.{table.name} AS t" for schema in (surface.SCHEMA, FRESH))
-        known = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{surface.SCHEMA}.{table.name}",)).fetchone()
-        if known is None or not known[0]:
+        if not has_table(connection, table.name):
             continue
         row = connection.execute(
             f"SELECT (SELECT count(*) FROM ({live}) AS a), (SELECT count(*) FROM ({fresh}) AS a), "

@@ -34,7 +34,9 @@ class Writer:
         self.schema = schema
 
     def write(self, changes: Changes) -> None:
-        """Applies a batch's changes. Inserts go first: what changes a row of this batch was merged into it."""
+        """Applies a batch's changes. Inserts go before updates: what changes a row of this batch was merged into it."""
+        # First of all, because a rebuild that is about to swap locks this table, and nothing else, against writers.
+        self.advance(changes.progress)
         self.upsert_plans(list(changes.plans.values()))
         self.copy(CALLS, changes.calls.values())
         self.copy(LINEAGE, changes.lineage)
@@ -50,7 +52,6 @@ class Writer:
             self.publish_contracts(changes.contracts)
             self.see_tenants(changes.tenants)
             self.count(changes.usage)
-            self.advance(changes.progress)
 
     def copy(self, table: Table, rows: Iterable[Row]) -> None:
         """Inserts rows that are new. A column that a row does not name is null."""
