@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import stamina
@@ -21,7 +21,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from motet.chassis import crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
-from motet.chassis.errors import ConfigurationError, Fenced, Refused, RegistryUnavailable
+from motet.chassis.consuming import consumer_settings, take_messages
+from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
@@ -79,33 +80,9 @@ class Loop:
         self.due: dict[int, float] = {}
         self.stopping = False
         self.connect()
-        self.consumer = Consumer(self.consumer_settings(), logger=self.kafka_log)
+        told = consumer_settings(service.name, settings) | {"on_commit": self.committed}
+        self.consumer = Consumer(told, logger=self.kafka_log)
         self.consumer.subscribe(list(self.topics), on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.lost)
-
-    def consumer_settings(self) -> dict[str, Any]:
-        """The consumer's settings, each for a reason (ARCHITECTURE.md, "Settings that matter")."""
-        settings: dict[str, Any] = {
-            "bootstrap.servers": self.settings.kafka_bootstrap,
-            "group.id": f"motet.{self.service.name}",
-            "group.instance.id": f"{self.service.name}-{self.settings.replica}",
-            "group.protocol": self.settings.group_protocol,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "error",
-            "isolation.level": "read_committed",
-            "fetch.wait.max.ms": 20,
-            "fetch.error.backoff.ms": 20,
-            "check.crcs": True,
-            "queued.max.messages.kbytes": 32_768,
-            "enable.partition.eof": False,
-            "on_commit": self.committed,
-        }
-        if self.settings.group_protocol == "classic":
-            settings |= {
-                "partition.assignment.strategy": "range",
-                "session.timeout.ms": self.settings.session_timeout_ms,
-                "heartbeat.interval.ms": max(300, self.settings.session_timeout_ms // 10),
-            }
-        return settings
 
     def connect(self) -> None:
         """A new connection to PostgreSQL, tried again until it answers."""
@@ -226,25 +203,15 @@ class Loop:
         """Whatever is there now, by shard; waits shortly if nothing is."""
         busy = self.publisher.unacknowledged or any(tenure.handler.ready() for tenure in self.tenures.values())
         waiting = busy or self.awaited()
-        message = self.consumer.poll(BUSY_SECONDS if waiting else IDLE_SECONDS)
-        if message is None:
-            return {}
         batch: dict[int, list[Message]] = defaultdict(list)
-        for one in (message, *self.consumer.consume(self.settings.batch_records - 1, 0)):
-            error = one.error()
-            if error is None:
-                plain = Message.of(one)
-                batch[plain.partition].append(plain)
-            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001  librdkafka's own name
-                raise Refused(f"{error.str()}: the log does not hold what the shard's row says comes next")
-            elif error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own name
-                raise ConfigurationError(
-                    f"{self.service.name}, replica {self.settings.replica}: Kafka refuses this member ({error.str()}). If another "
-                    "process runs with the same number, give each its own MOTET_REPLICA"
-                )
-            else:
-                self.log.warning("kafka", reason=error.str())
+        seconds = BUSY_SECONDS if waiting else IDLE_SECONDS
+        for message in take_messages(self.consumer, seconds, self.settings.batch_records, self.warn):
+            batch[message.partition].append(message)
         return batch
+
+    def warn(self, reason: str) -> None:
+        """What Kafka says and mends by itself."""
+        self.log.warning("kafka", reason=reason)
 
     def awaited(self) -> bool:
         """Whether effects run whose end will need a turn soon."""

@@ -124,7 +124,7 @@ class Coordinator(Inert):
         plan_id = plan_id_of(command)
         if known is not None:
             message = (
-                f"idempotency key {command.idempotency_key!r} was used for plan {known.plan_id} with other content; "
+                f"idempotency key {self.short(command.idempotency_key)!r} was used for plan {known.plan_id} with other content; "
                 "a new plan needs a new key"
             )
             self.reject(received, plan_id, (Reason("KEY_REUSED", message, None),), hop)
@@ -164,8 +164,8 @@ class Coordinator(Inert):
             CommandRepeated(
                 meta,
                 known.plan_id,
-                command.idempotency_key,
-                command.agent,
+                self.short(command.idempotency_key),
+                self.short(command.agent),
                 known.status,
                 known.terminal_event_id,
                 known.answer,
@@ -176,12 +176,16 @@ class Coordinator(Inert):
         """Refuses a command with every reason."""
         command: SubmitPlan = received.record
         meta = self.command_meta(received, hop)
-        rejected = PlanRejected(meta, plan_id, command.idempotency_key, command.agent, reasons)
+        rejected = PlanRejected(meta, plan_id, self.short(command.idempotency_key), self.short(command.agent), reasons)
         hop.emit(EVENTS, rejected)
         hop.tools.log.info(
             "plan rejected", event_id=meta.event_id, plan_id=plan_id, reasons=[one.code for one in reasons]
         )
         return rejected
+
+    def short(self, name: str) -> str:
+        """A name that is too long is a reason by itself, and must not make the answer too long as well."""
+        return name[: self.limits.identifier_length]
 
     def learn(self, received: Received) -> None:
         """Takes a contract; a version once known never changes."""
@@ -229,6 +233,8 @@ class Coordinator(Inert):
         meta = self.meta(plan, received, hop)
         ended = PlanEnded(meta, plan.plan_id, plan.idempotency_key, plan.agent, outcome, results, history)
         hop.emit(EVENTS, ended)
+        if outcome != "SUCCEEDED":
+            hop.tools.log.info("plan failed", event_id=meta.event_id, plan_id=plan.plan_id)
         key = key_of(plan)
         known = self.commands.known[key]
         known.status, known.terminal_event_id, known.answer = "ENDED", meta.event_id, answer_of(ended)

@@ -139,7 +139,7 @@ class Plan:
                 call.result_sha256,
                 None if call.error is None else [call.error.code, call.error.message],
             ]
-            for call in (self.calls[index] for index in self.order)
+            for call in self.calls
         ]
         return outcome, tuple(results), sha256_text(compact(history))
 

@@ -298,6 +298,7 @@ class Host(Inert):
                     cause.event_id, wall_ms, cause.tenant, cause.domain, cause.correlation_id, cause.traceparent
                 )
                 hop.emit(RESULTS, CallsFinished(meta, source.plan_id, tuple(part)))
+                log_failures(hop.tools.log, meta.event_id, source.plan_id, part)
                 part, size = [], 0
             if call is not None:
                 part.append(call)
@@ -350,6 +351,15 @@ class Host(Inert):
     def close(self) -> None:
         """What has not begun does not begin; what runs is run again by the next owner, with its key."""
         self.closed = True
+
+
+def log_failures(log: Any, event_id: str, plan_id: str, calls: Sequence[FinishedCall]) -> None:
+    """One line a failed call, with the ids that lead to it."""
+    for call in calls:
+        if call.error is not None:
+            log.info(
+                "call failed", event_id=event_id, plan_id=plan_id, call=call.index, key=call.key, code=call.error.code
+            )
 
 
 def failed(call: Invocation, code: str, message: str) -> FinishedCall:

@@ -1,0 +1,62 @@
+"""What Kafka's consumer is told, and what it says: settings with their reasons, and errors sorted by who has to act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError
+
+from motet.chassis.errors import ConfigurationError, Refused
+from motet.chassis.message import Message
+from motet.chassis.settings import Settings
+
+
+def consumer_settings(service: str, settings: Settings) -> dict[str, Any]:
+    """A service's consumer, each setting for a reason (ARCHITECTURE.md, "Settings that matter")."""
+    out: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "group.id": f"motet.{service}",
+        "group.instance.id": f"{service}-{settings.replica}",
+        "group.protocol": settings.group_protocol,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": 20,
+        "fetch.error.backoff.ms": 20,
+        "check.crcs": True,
+        "queued.max.messages.kbytes": 32_768,
+        "enable.partition.eof": False,
+    }
+    if settings.group_protocol == "classic":
+        out |= {
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": settings.session_timeout_ms,
+            "heartbeat.interval.ms": max(300, settings.session_timeout_ms // 10),
+        }
+    return out
+
+
+def take_messages(consumer: Consumer, seconds: float, limit: int, warn: Callable[[str], None]) -> list[Message]:
+    """Whatever is there now; waits for the first message only.
+
+    Raises Refused where the log does not hold what comes next, and ConfigurationError where Kafka refuses this member for good.
+    """
+    first = consumer.poll(seconds)
+    if first is None:
+        return []
+    out = []
+    for one in (first, *consumer.consume(limit - 1, 0)):
+        error = one.error()
+        if error is None:
+            out.append(Message.of(one))
+        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001  librdkafka's own name
+            raise Refused(f"{error.str()}: the log does not hold what the shard's row says comes next")
+        elif error.code() == KafkaError._FATAL:  # noqa: SLF001  librdkafka's own name
+            raise ConfigurationError(
+                f"Kafka refuses this member of the group: {error.str()}. If another process runs with the same replica number, "
+                "give each its own MOTET_REPLICA"
+            )
+        else:
+            warn(error.str())
+    return out
