@@ -40,4 +40,5 @@ def main() -> None:
         errors.print(f"[bold red]motet:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(USAGE)
     except KeyboardInterrupt:
+        errors.print("motet: interrupted")
         sys.exit(INTERRUPTED)

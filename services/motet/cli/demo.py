@@ -35,7 +35,7 @@ def demo(
     from motet.demo.toolsets import MODULES  # noqa: PLC0415
 
     chosen = seed if seed is not None else random.SystemRandom().randrange(LARGEST_SEED)
-    asked = Demo(chosen, time.strftime("%m%d-%H%M%S"), dataset.scenarios()[:scenarios], transfers, kills)
+    asked = Demo(chosen, f"{time.strftime('%m%d-%H%M%S')}-{chosen}", dataset.scenarios()[:scenarios], transfers, kills)
     services = [*core_services(), *(tool_service(module) for module in MODULES)]
     errors.print(
         f"seed {chosen}; starting Kafka, PostgreSQL, the schema registry and {len(services)} services under {home()} …",

@@ -26,9 +26,13 @@ def converse(client: Client, plans: Iterable[SubmitPlan], ended: Callable[[], No
 def run_all(
     client: Client, conversations: Sequence[Sequence[SubmitPlan]], ended: Callable[[], None]
 ) -> list[list[Outcome]]:
-    """All agents at once, a thread each; returns their outcomes in the order given. The first error ends it."""
-    with ThreadPoolExecutor(len(conversations), thread_name_prefix="agent") as threads:
+    """All agents at once, a thread each; returns their outcomes in the order given. The first error, or Ctrl-C, ends it."""
+    threads = ThreadPoolExecutor(len(conversations), thread_name_prefix="agent")
+    try:
         running = [threads.submit(converse, client, plans, ended) for plans in conversations]
         for one in as_completed(running):
             one.result()
-    return [one.result() for one in running]
+        return [one.result() for one in running]
+    finally:
+        # Agents that still wait are not waited for: closing the client ends them.
+        threads.shutdown(wait=False, cancel_futures=True)
