@@ -59,3 +59,9 @@ def fail(context: Context, account: str) -> int:
 def die() -> None:
     """Takes its process with it, every time."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@tools.tool(effect="pure")
+def big(size: int) -> str:
+    """Returns a text of so many characters."""
+    return "x" * size

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from motet.chassis.canonical import canonical_json
+from motet.chassis.canonical import canonical_json, sha256_text
 from motet.chassis.codec import PREFIX, Codec
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.registry import Registry
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, Outcome, command
-from motet.records import DeadLetter, PlanAdmitted, PlannedCall, SubmitPlan
+from motet.records import CallsCommitted, DeadLetter, PlanAdmitted, PlannedCall, SubmitPlan
 from world import Process, World
 
 COMMANDS = "motet.commands"
@@ -325,6 +325,11 @@ def test_a_failing_call_leaves_its_neighbours_alone(shared_world: World, client:
     assert [one.status for one in outcome.results] == ["SUCCEEDED", "FAILED", "SUCCEEDED", "SUCCEEDED"]
     assert outcome.results[1].error_code == "RAISED"
     assert "no, not gone" in (outcome.results[1].error_message or "")
+    lines = [json.loads(line) for line in shared_world.running["tools-crash_tools"].said().splitlines()]
+    (told,) = [line for line in lines if line["event"] == "call failed" and line["plan_id"] == outcome.plan_id]
+    assert (told["call"], told["code"]) == (1, "RAISED")
+    assert told["event_id"]
+    assert told["key"]
     query = "SELECT count(*) FROM tools_crash.entry WHERE tenant = %s AND account = %s"
     assert shared_world.sql(query, (shared_world.tenant, "gone")) == [(0,)]
     assert shared_world.sql(query, (shared_world.tenant, "n2")) == [(1,)]
@@ -334,3 +339,27 @@ def test_the_results_are_json(client: Client) -> None:
     """An idempotent tool runs outside the transaction, and its result is the function's."""
     outcome = client.run([Call("crash.send", {"text": "é"})])
     assert json.loads(outcome.results[0].result or "") == "sent é"
+
+
+def test_large_results_are_told_by_event_and_digest(shared_world: World, client: Client) -> None:
+    """The terminal event carries what fits; the rest is in the event that it names, and its digest says that it is the same."""
+    outcome = client.run([Call("crash.big", {"size": 200_000}) for _ in range(4)])
+    assert [one.result is None for one in outcome.results] == [False, False, True, True]
+    committed = {
+        event.record.meta.event_id: event.record
+        for event in shared_world.events()
+        if isinstance(event.record, CallsCommitted)
+    }
+    for index in (2, 3):
+        found = committed[outcome.results[index].result_event_id or ""]
+        (call,) = [one for one in found.calls if one.index == index]
+        assert call.result == json.dumps("x" * 200_000)
+        assert call.result_sha256 == sha256_text(call.result)
+
+
+def test_a_result_beyond_the_limit_fails_its_call(client: Client) -> None:
+    """The size and the limit are in the message, and the neighbour's result stands."""
+    outcome = client.run([Call("crash.big", {"size": 300_000}), Call("crash.big", {"size": 3})])
+    assert [one.error_code for one in outcome.results] == ["RESULT_TOO_LARGE", None]
+    assert "300002" in (outcome.results[0].error_message or "")
+    assert "262144" in (outcome.results[0].error_message or "")
