@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from motet.chassis.canonical import canonical_json
+from motet.chassis.canonical import compact
 from motet.chassis.hop import Hop
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
@@ -253,14 +253,9 @@ class Coordinator(Inert):
             if open_plans:
                 connection.execute(
                     "INSERT INTO open_plan (partition, plan_id, sequence, state) "
-                    "SELECT %s, * FROM unnest(%s::text[], %s::bigint[], %s::text[]) "
+                    "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r "
                     "ON CONFLICT (partition, plan_id) DO UPDATE SET state = excluded.state",
-                    (
-                        partition,
-                        [plan.plan_id for plan in open_plans],
-                        [plan.sequence for plan in open_plans],
-                        [plan.to_state() for plan in open_plans],
-                    ),
+                    (partition, compact([[plan.plan_id, plan.sequence, plan.to_state()] for plan in open_plans])),
                 )
             if ended:
                 connection.execute(
@@ -304,7 +299,7 @@ def key_of(asked: SubmitPlan | Plan) -> str:
 
 def answer_of(event: PlanEnded | PlanRejected) -> str:
     """A terminal event as the JSON that a repeat is answered with."""
-    return canonical_json({name: value for name, value in event.to_avro().items() if name != "meta"})
+    return compact({name: value for name, value in event.to_avro().items() if name != "meta"})
 
 
 def chunks(items: list[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
