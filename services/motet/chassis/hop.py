@@ -25,6 +25,7 @@ from motet.chassis.identity import derived_id, domain_key, partition_of
 from motet.chassis.message import Message
 from motet.chassis.service import Handler, Input, Received, Service
 from motet.chassis.shard import Shard
+from motet.chassis.text import printable, readable
 from motet.records import DeadLetter, Header, Merged, Meta, OffsetRange, Record, SubmitPlan
 
 RECORD_BYTES: Final = 2_000_000
@@ -359,13 +360,3 @@ def place(at: lanes.Place) -> tuple[int, bytes]:
 def columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
     """Rows as lists of columns, as unnest takes them."""
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def readable(key: bytes) -> str:
-    """A key as text for people and for Debezium."""
-    return printable(key.decode("utf-8", "backslashreplace"))
-
-
-def printable(text: str) -> str:
-    """A text that PostgreSQL can hold, which knows no NUL."""
-    return text.replace("\0", "\\0")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+from motet.chassis.text import printable, readable
 from motet.records import (
     CallsCommitted,
     CallsStarted,
@@ -278,7 +279,11 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         "calls": 0,
         "reasons": json.dumps(
             [
-                {"code": one.code, "message": printable(one.message), "call_id": printable(one.call_id)}
+                {
+                    "code": one.code,
+                    "message": printable(one.message),
+                    "call_id": None if one.call_id is None else printable(one.call_id),
+                }
                 for one in record.reasons
             ],
             ensure_ascii=False,
@@ -321,7 +326,7 @@ def dead_letter(changes: Changes, record: DeadLetter) -> None:
             "tenant": printable(record.meta.tenant),
             "domain": printable(record.meta.domain),
             "key": record.key,
-            "key_text": None if record.key is None else printable(record.key.decode("utf-8", "backslashreplace")),
+            "key_text": None if record.key is None else readable(record.key),
             "value": record.value,
             "headers": json.dumps(headers),
             "code": record.code,
@@ -357,8 +362,3 @@ def contract(changes: Changes, record: ToolContract) -> None:
 def moment(milliseconds: int) -> str:
     """Milliseconds since 1970 as ISO 8601 in UTC, whose texts order as the times do."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-def printable(text: str | None) -> Any:
-    """A text that PostgreSQL can hold, which knows no NUL."""
-    return text if text is None else text.replace("\0", "\\0")
