@@ -12,7 +12,7 @@ import servers
 from motet.chassis.settings import Settings
 from motet.platform import Addresses
 
-pytest_plugins = ["world"]
+pytest_plugins = ["world", "witness"]
 
 # Taken out before any test runs: a test's settings are passed to it, never found in the environment of who runs the tests.
 GIVEN: Final = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("MOTET_")}

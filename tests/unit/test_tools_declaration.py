@@ -89,15 +89,21 @@ def test_a_timeout_is_within_an_hour(seconds: Any) -> None:
 
 
 @pytest.mark.parametrize("effect", ["", "PURE", "write", None, 7])
-def test_an_effect_is_one_of_three(effect: Any) -> None:
+def test_an_effect_is_one_of_five(effect: Any) -> None:
     """An unknown effect is refused with those that there are."""
-    assert f"effect {effect!r} is none of pure, transactional, idempotent" in fault(works, effect)
+    assert f"effect {effect!r} is none of pure, transactional, idempotent, reconcilable, irreversible" in fault(
+        works, effect
+    )
 
 
-@pytest.mark.parametrize("effect", ["reconcilable", "irreversible"])
-def test_effects_of_later_versions_are_known_by_name(effect: Any) -> None:
-    """They are not misspelt, they are not run yet."""
-    assert "does not run it yet" in fault(works, effect)
+def test_a_reconcilable_tool_can_be_asked_and_no_other() -> None:
+    """Without a function to ask, nobody would ever know; with one, another class would never use it."""
+    assert "reconcile belongs to effect 'reconcilable'" in fault(works, "reconcilable")
+    assert "reconcile belongs to effect 'reconcilable'" in fault(works, "irreversible", reconcile=works)
+    toolset = Toolset("shop")
+    toolset.add(works, "reconcilable", reconcile=works)
+    toolset.add(works, "irreversible", name="other")
+    assert [tool.effect for tool in toolset.tools] == ["IRREVERSIBLE", "RECONCILABLE"]
 
 
 def test_a_decorator_without_its_effect_says_what_is_missing() -> None:

@@ -10,17 +10,40 @@
         ...
         raise ToolFailed("account 42 holds 10, not 25", code="INSUFFICIENT_FUNDS")
 
+`ToolFailed` and `TryAgain` are an author's two words (`motet.tools.failure`), `motet.tools.http` calls other services with the call's key.
 The decorator returns the function unchanged, so a tool is tested by calling it, with `Context.for_testing()` if it takes one.
 `motet tools serve MODULE` runs a toolset as a service of its own. Nothing in this package but the host knows Kafka.
 """
 
+from motet.tools.compensation import Compensation, argument, result
 from motet.tools.context import Context
 from motet.tools.contract import Contract
-from motet.tools.declaration import EffectName
+from motet.tools.declaration import Breaker, EffectName
 from motet.tools.event_loop import EventLoopThread
-from motet.tools.failure import ToolFailed
+from motet.tools.failure import Cancelled, ToolFailed, TryAgain, Unknown
 from motet.tools.loading import load
+from motet.tools.reconciling import DidNotHappen, Happened
+from motet.tools.running import Running
 from motet.tools.tool import Tool
 from motet.tools.toolset import Toolset
 
-__all__ = ["Context", "Contract", "EffectName", "EventLoopThread", "Tool", "ToolFailed", "Toolset", "load"]
+__all__ = [
+    "Breaker",
+    "Cancelled",
+    "Compensation",
+    "Context",
+    "Contract",
+    "DidNotHappen",
+    "EffectName",
+    "EventLoopThread",
+    "Happened",
+    "Running",
+    "Tool",
+    "ToolFailed",
+    "Toolset",
+    "TryAgain",
+    "Unknown",
+    "argument",
+    "load",
+    "result",
+]

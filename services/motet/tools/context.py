@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from motet.chassis.errors import ConfigurationError
+from motet.tools.cost import Cost
+from motet.tools.failure import Cancelled
+from motet.tools.running import Running
 
 if TYPE_CHECKING:
     import psycopg
@@ -16,7 +19,9 @@ class Context:
     """One attempt of one call.
 
     `key` is the same in each attempt of the call and in no other call: send it on, as `Idempotency-Key` for HTTP. `call_index` is
-    the call's place in its plan, from 0; `attempt` counts from 1. `transaction` is what the host hands in for `connection`.
+    the call's place in its plan, from 0; `attempt` counts from 1. `fencing_token` grows with each attempt and each new owner of the
+    call: what keeps the highest one that it saw can refuse a former owner that wakes up late. `transaction` is what the host hands in
+    for `connection`, `running` what host and tool tell each other. `traceparent` is the command's W3C trace context, if it had one.
     """
 
     key: str
@@ -26,7 +31,10 @@ class Context:
     call_index: int
     attempt: int
     agent: str
+    fencing_token: int = 0
+    traceparent: str | None = None
     transaction: psycopg.Connection[Any] | None = field(default=None, repr=False, compare=False)
+    running: Running = field(default_factory=Running, repr=False, compare=False)
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -41,6 +49,37 @@ class Context:
             )
         return self.transaction
 
+    def heartbeat(self, progress: Any = None) -> None:
+        """Says that the call is alive and, as JSON of at most 4 KiB, how far it is; people see it in `motet.calls`.
+
+        A tool with `heartbeat_seconds` that says nothing for so long is given up, and another attempt may take over. Raises ValueError
+        for progress that no record could carry.
+        """
+        self.running.beat(progress)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody wants the call any more. What the tool returns or raises is recorded all the same."""
+        return self.running.stopped is not None
+
+    def check(self) -> None:
+        """Raises Cancelled if nobody wants the call any more. Only for places where the call has had no effect yet."""
+        reason = self.running.stopped
+        if reason is not None:
+            raise Cancelled(f"told to stop before it did anything: {reason}")
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How much of the attempt's time is left, 0 beyond it; None if it has no limit."""
+        return self.running.seconds_left()
+
+    def spend(self, cost: Cost | None = None, tokens: int | None = None) -> None:
+        """Says what the attempt took, added to what it said before; `cost` in the tenant's currency, as number or as text ("0.002").
+
+        What is not said counts as what the contract reserved.
+        """
+        self.running.spend(cost, tokens)
+
     @classmethod
     def for_testing(
         cls,
@@ -53,8 +92,13 @@ class Context:
         call_index: int = 0,
         attempt: int = 1,
         agent: str = "test-agent",
+        fencing_token: int = 1,
+        running: Running | None = None,
     ) -> Context:
-        """A context for calling a tool's function in a test; give a connection to a transactional one."""
+        """A context for calling a tool's function in a test; give a connection to a transactional one.
+
+        With a `Running` of its own a test sees what the tool says (`Running(heard=said.append)`) and tells it to stop (`running.stop()`).
+        """
         return cls(
             key=key,
             tenant=tenant,
@@ -63,5 +107,7 @@ class Context:
             call_index=call_index,
             attempt=attempt,
             agent=agent,
+            fencing_token=fencing_token,
             transaction=connection,
+            running=Running() if running is None else running,
         )

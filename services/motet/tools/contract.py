@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from motet.chassis.canonical import canonical_json, sha256_text
-from motet.records import ClaimTemplate, EffectClass, Meta, ToolContract
+from motet.records import ClaimTemplate, Compensation, EffectClass, Meta, ToolContract
+
+# Fields that came with version 2 of the schema, with its defaults: a contract that does not use them keeps its digest.
+LATER: Final[dict[str, object]] = {
+    "attempts": 3,
+    "backoff_seconds": 0.5,
+    "backoff_limit_seconds": 30.0,
+    "deadline_seconds": None,
+    "heartbeat_seconds": None,
+    "window_seconds": 86_400.0,
+    "compensation": None,
+    "approval": False,
+    "approval_seconds": 3_600.0,
+    "cost_micros": 0,
+    "tokens": 0,
+    "breaker_failures": 0,
+    "breaker_reset_seconds": 30.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,19 @@ class Contract:
     result_schema: str
     claims: tuple[ClaimTemplate, ...]
     timeout_seconds: float
+    attempts: int = 3
+    backoff_seconds: float = 0.5
+    backoff_limit_seconds: float = 30.0
+    deadline_seconds: float | None = None
+    heartbeat_seconds: float | None = None
+    window_seconds: float = 86_400.0
+    compensation: Compensation | None = None
+    approval: bool = False
+    approval_seconds: float = 3_600.0
+    cost_micros: int = 0
+    tokens: int = 0
+    breaker_failures: int = 0
+    breaker_reset_seconds: float = 30.0
 
     @property
     def sha256(self) -> str:
@@ -28,7 +59,10 @@ class Contract:
         return sha256_text(canonical_json(self.fields()))
 
     def fields(self) -> dict[str, object]:
-        """The fields by name, as JSON values."""
+        """The fields by name, as JSON values; what came later only where it says something."""
+        later = {name: getattr(self, name) for name, default in LATER.items() if getattr(self, name) != default}
+        if self.compensation is not None:
+            later["compensation"] = self.compensation.to_avro()
         return {
             "name": self.name,
             "version": self.version,
@@ -39,6 +73,7 @@ class Contract:
             "result_schema": self.result_schema,
             "claims": [claim.to_avro() for claim in self.claims],
             "timeout_seconds": self.timeout_seconds,
+            **later,
         }
 
     def record(self, meta: Meta) -> ToolContract:
@@ -55,4 +90,5 @@ class Contract:
             claims=self.claims,
             timeout_seconds=self.timeout_seconds,
             sha256=self.sha256,
+            **{name: getattr(self, name) for name in LATER},
         )

@@ -4,26 +4,87 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, TypedDict, get_args
 
 from motet.chassis.errors import ConfigurationError
+from motet.tools.compensation import MAXIMUM_VERSION, Compensation
+from motet.tools.cost import Cost, micros_of
 
-EffectName = Literal["pure", "transactional", "idempotent"]
-EFFECTS: tuple[str, ...] = get_args(EffectName)
-NOT_YET = ("reconcilable", "irreversible")
+EffectName = Literal["pure", "transactional", "idempotent", "reconcilable", "irreversible"]
+EFFECTS: Final[tuple[str, ...]] = get_args(EffectName)
 
 # Letters, digits and underscores are what every model's interface accepts as a function's name.
-TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-MAXIMUM_TIMEOUT_SECONDS = 3600.0
-# Contract versions are Avro ints.
-MAXIMUM_VERSION = 2**31 - 1
+TOOL_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+MAXIMUM_TIMEOUT_SECONDS: Final = 3_600.0
+MAXIMUM_ATTEMPTS: Final = 100
+# 30 days: a longer wait is more likely a mistake of units.
+MAXIMUM_SECONDS: Final = 2_592_000.0
+# Avro has ints of 32 bits; a long beyond this one is no exact number in JSON.
+MAXIMUM_INT: Final = 2**31 - 1
+MAXIMUM_LONG: Final = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """A circuit breaker, checked where a tool declares it.
+
+    After `failures` failed attempts one after another the tool's calls are not tried for `reset_seconds` and fail at once; then one
+    attempt finds out whether it works again.
+    """
+
+    failures: int = 5
+    reset_seconds: float = 30.0
+
+
+class Options(TypedDict, total=False):
+    """What may be said of a tool beside its effect class; `Declaration` has the defaults and their meaning."""
+
+    reads: Sequence[str] | str
+    writes: Sequence[str] | str
+    commutes: Sequence[str] | str
+    version: int
+    timeout_seconds: float
+    arguments_schema: Mapping[str, Any] | None
+    result_schema: Mapping[str, Any] | bool | None
+    attempts: int
+    backoff_seconds: float
+    backoff_limit_seconds: float
+    deadline_seconds: float | None
+    heartbeat_seconds: float | None
+    window_seconds: float
+    compensation: Compensation | None
+    approval: bool
+    approval_seconds: float
+    cost: Cost
+    tokens: int
+    breaker: Breaker | None
+    reconcile: Callable[..., Any] | None
+    retry_on: tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declaration:
-    """The arguments of `Toolset.tool`, with `where` naming the tool in messages."""
+    """What a tool's author says, with `where` naming the tool in messages.
+
+    `timeout_seconds` limits one attempt. For a transactional tool it may be beyond 8 s in the contract, but the host holds the tool to 8 s,
+    because PostgreSQL ends sessions that idle in a transaction for 10 s. `heartbeat_seconds`: an attempt that says nothing for so long
+    (`Context.heartbeat`) is given up before its limit.
+
+    `attempts` (1 to 100) is how often a call is tried at most, with `backoff_seconds` before the second attempt, doubled before each further
+    one up to `backoff_limit_seconds`, of which a number drawn from the call's key takes up to a half away. `deadline_seconds` limits the call
+    with all its attempts and waits; without one it follows from these. `breaker` stops trying a tool that fails all the time.
+
+    `window_seconds`: so long the result is kept, and given to repeats of the same key. `reconcile` belongs to reconcilable tools and to no
+    others (`motet.tools.reconciling`). `compensation` undoes a call whose plan failed.
+
+    With `approval` a person must approve each call within `approval_seconds`. `cost`, in the tenant's currency in steps of a millionth, and
+    `tokens` are the most that one attempt takes: so much is reserved from budgets before it starts, and `Context.spend` says what it was.
+
+    Exceptions of the classes in `retry_on` are taken as TryAgain: name only those after which nothing has happened. They are no part of the
+    contract, and neither is `reconcile`; all else is.
+    """
 
     where: str
     effect: EffectName
@@ -34,38 +95,113 @@ class Declaration:
     timeout_seconds: float = 30.0
     arguments_schema: Mapping[str, Any] | None = None
     result_schema: Mapping[str, Any] | bool | None = None
+    attempts: int = 3
+    backoff_seconds: float = 0.5
+    backoff_limit_seconds: float = 30.0
+    deadline_seconds: float | None = None
+    heartbeat_seconds: float | None = None
+    window_seconds: float = 86_400.0
+    compensation: Compensation | None = None
+    approval: bool = False
+    approval_seconds: float = 3_600.0
+    cost: Cost = 0
+    tokens: int = 0
+    breaker: Breaker | None = None
+    reconcile: Callable[..., Any] | None = None
+    retry_on: tuple[type[Exception], ...] = ()
 
     def __post_init__(self) -> None:
         check_effect(self.where, self.effect)
-        if (
-            isinstance(self.version, bool)
-            or not isinstance(self.version, int)
-            or not 1 <= self.version <= MAXIMUM_VERSION
-        ):
+        self.whole("version", self.version, 1, MAXIMUM_VERSION)
+        self.whole("attempts", self.attempts, 1, MAXIMUM_ATTEMPTS)
+        self.whole("tokens", self.tokens, 0, MAXIMUM_LONG)
+        self._check_times()
+        self._check_kinds()
+        if (self.effect == "reconcilable") != (self.reconcile is not None):
             raise ConfigurationError(
-                f"{self.where}: version {self.version!r} is not an integer from 1 to {MAXIMUM_VERSION}"
+                f"{self.where}: reconcile belongs to effect 'reconcilable', and that one needs it: a function with the tool's parameters "
+                "that returns Happened(result) or DidNotHappen()"
             )
-        seconds = self.timeout_seconds
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not _within_limit(seconds):
+        if self.breaker is not None:
+            self.whole("breaker.failures", self.breaker.failures, 1, MAXIMUM_INT)
+            self.seconds("breaker.reset_seconds", self.breaker.reset_seconds, MAXIMUM_SECONDS)
+        # Said here, so that a wrong cost is seen where it is written.
+        _ = self.cost_micros
+
+    @property
+    def cost_micros(self) -> int:
+        """The cost in millionths of the tenant's currency."""
+        try:
+            micros = micros_of(self.cost)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.where}: {error}") from error
+        if micros != int(micros):
             raise ConfigurationError(
-                f"{self.where}: timeout_seconds {seconds!r} is not a number above 0 and up to {MAXIMUM_TIMEOUT_SECONDS:g}"
+                f"{self.where}: cost {self.cost!r} is no multiple of a millionth (0.000001), in which budgets count"
+            )
+        return int(micros)
+
+    def whole(self, name: str, value: object, least: int, most: int) -> None:
+        """Refuses what is no whole number within limits."""
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ConfigurationError(f"{self.where}: {name} {value!r} is not an integer from {least} to {most}")
+
+    def seconds(self, name: str, value: object, most: float) -> None:
+        """Refuses what is no duration within limits."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _within(value, most):
+            raise ConfigurationError(f"{self.where}: {name} {value!r} is not a number above 0 and up to {most:.0f}")
+
+    def _check_times(self) -> None:
+        self.seconds("timeout_seconds", self.timeout_seconds, MAXIMUM_TIMEOUT_SECONDS)
+        for name in ("backoff_seconds", "backoff_limit_seconds", "window_seconds", "approval_seconds"):
+            self.seconds(name, getattr(self, name), MAXIMUM_SECONDS)
+        if self.deadline_seconds is not None:
+            self.seconds("deadline_seconds", self.deadline_seconds, MAXIMUM_SECONDS)
+        if self.heartbeat_seconds is not None:
+            self.seconds("heartbeat_seconds", self.heartbeat_seconds, MAXIMUM_TIMEOUT_SECONDS)
+        self._no_longer("backoff_seconds", "backoff_limit_seconds")
+        self._no_longer("heartbeat_seconds", "timeout_seconds")
+
+    def _no_longer(self, shorter: str, longer: str) -> None:
+        """Refuses two durations of which the first would never count."""
+        one, other = getattr(self, shorter), getattr(self, longer)
+        if one is not None and one > other:
+            raise ConfigurationError(
+                f"{self.where}: {shorter} {one!r} is beyond {longer} {other!r}, so it would never count"
+            )
+
+    def _check_kinds(self) -> None:
+        """Values of the wrong type, where a number's check does not see them."""
+        if not isinstance(self.approval, bool):
+            raise ConfigurationError(f"{self.where}: approval {self.approval!r} is not True or False")
+        if self.breaker is not None and not isinstance(self.breaker, Breaker):
+            raise ConfigurationError(
+                f"{self.where}: breaker {self.breaker!r} is not a Breaker(failures=…, reset_seconds=…)"
+            )
+        if self.compensation is not None and not isinstance(self.compensation, Compensation):
+            raise ConfigurationError(
+                f'{self.where}: compensation {self.compensation!r} is not a Compensation("tool", name=argument("name"))'
+            )
+        if not isinstance(self.retry_on, tuple) or not all(map(_is_exception, self.retry_on)):
+            raise ConfigurationError(
+                f"{self.where}: retry_on {self.retry_on!r} is not a tuple of exception classes, such as (ConnectionError,)"
             )
 
 
 def check_effect(where: str, effect: object) -> None:
-    """Refuses what is no effect class, and those that this version does not run."""
+    """Refuses what is no effect class."""
     if callable(effect):
         raise ConfigurationError(
             f'{where}: the decorator needs to know what a crash means for the tool: write @tools.tool(effect="pure") with one '
             f"of {', '.join(EFFECTS)}"
         )
-    if effect in NOT_YET:
-        raise ConfigurationError(
-            f"{where}: effect {effect!r} is known, but this version of Motet does not run it yet; it runs {', '.join(EFFECTS)}"
-        )
     if effect not in EFFECTS:
         raise ConfigurationError(f"{where}: effect {effect!r} is none of {', '.join(EFFECTS)}")
 
 
-def _within_limit(seconds: float) -> bool:
-    return math.isfinite(seconds) and 0 < seconds <= MAXIMUM_TIMEOUT_SECONDS
+def _within(seconds: float, most: float) -> bool:
+    return math.isfinite(seconds) and 0 < seconds <= most
+
+
+def _is_exception(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Exception)

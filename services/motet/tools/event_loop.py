@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from motet.tools.failure import TIMED_OUT, ToolFailed, exited
+from motet.tools.failure import TIMED_OUT, Unclear, exited
 
 Result = TypeVar("Result")
 
@@ -70,7 +70,7 @@ async def within(coroutine: Coroutine[Any, Any, Result], timeout_seconds: float)
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise ToolFailed(f"the tool took longer than its limit of {timeout_seconds:g} seconds", TIMED_OUT) from error
+        raise Unclear(f"the tool took longer than its limit of {timeout_seconds:g} seconds", TIMED_OUT) from error
 
 
 async def _cancel_others() -> None:

@@ -17,7 +17,8 @@ def load(reference: str) -> Toolset:
     """The toolset at `package.module`, `package.module:attribute`, `file.py` or `file.py:attribute`.
 
     Modules are looked up on Python's path and then in the working directory. Raises ConfigurationError if the module is not found,
-    or has no toolset, or several and none is named, or the toolset has no tools. What the module itself raises passes as it is.
+    or has no toolset, or several and none is named, or the toolset has no tools, or one of them could never be undone as it says. What
+    the module itself raises passes as it is.
     """
     source, colon, attribute = reference.partition(":")
     if not source or (colon and not attribute):
@@ -30,6 +31,7 @@ def load(reference: str) -> Toolset:
         raise ConfigurationError(
             f"the toolset {toolset.name!r} of {source} has no tools; decorate a function with @….tool(effect=…)"
         )
+    toolset.check()
     return toolset
 
 

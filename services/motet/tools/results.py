@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
-from motet.tools.failure import INVALID_RESULT, ToolFailed
+from motet.tools.failure import INVALID_RESULT, Unclear
 from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema, no_schema, refuse_reference
 from motet.tools.signature import ABSENT
 
@@ -53,7 +53,7 @@ class DerivedResults:
             value = self._adapter.dump_python(result, mode="json", by_alias=True, warnings="error")
         # Pydantic's own error is one, and so is what it raises for a value that is too deep.
         except ValueError as error:
-            raise ToolFailed(f"the tool did not return what it declares: {_sentence(error)}", INVALID_RESULT) from error
+            raise Unclear(f"the tool did not return what it declares: {_sentence(error)}", INVALID_RESULT) from error
         # Pydantic lets through what only validation looks at: an absent key, a word that no Literal has, a limit.
         return self._promise.keep(value)
 
@@ -81,16 +81,16 @@ class Promise:
         try:
             text = canonical_json(value)
         except NotCanonical as error:
-            raise ToolFailed(f"the tool's result cannot be carried: {error}", INVALID_RESULT) from error
+            raise Unclear(f"the tool's result cannot be carried: {error}", INVALID_RESULT) from error
         try:
             self._validator.validate(json.loads(text))
         except jsonschema_rs.ValidationError as error:
             place = "/".join(str(part) for part in error.instance_path)
             message = f"the result breaks the tool's result_schema at /{place}: {error.message}"
-            raise ToolFailed(message, INVALID_RESULT) from error
+            raise Unclear(message, INVALID_RESULT) from error
         except ValueError as error:
             # The validator follows a value so far and no further.
-            raise ToolFailed(f"the tool's result cannot be checked: {error}", INVALID_RESULT) from error
+            raise Unclear(f"the tool's result cannot be checked: {error}", INVALID_RESULT) from error
         return text
 
 

@@ -18,7 +18,8 @@ from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
 from motet.tools.event_loop import EventLoopThread, within
-from motet.tools.failure import exited
+from motet.tools.failure import INVALID_RESULT, Cancelled, ToolFailed, TryAgain, Unclear, exited
+from motet.tools.reconciling import DidNotHappen, Happened, wants_context
 from motet.tools.results import DerivedResults, GivenResults, Results
 from motet.tools.signature import read_signature
 
@@ -55,7 +56,25 @@ class Tool:
             result_schema=self._results.schema_text,
             claims=claims(declaration, self._arguments.schema),
             timeout_seconds=float(declaration.timeout_seconds),
+            attempts=declaration.attempts,
+            backoff_seconds=float(declaration.backoff_seconds),
+            backoff_limit_seconds=float(declaration.backoff_limit_seconds),
+            deadline_seconds=_seconds(declaration.deadline_seconds),
+            heartbeat_seconds=_seconds(declaration.heartbeat_seconds),
+            window_seconds=float(declaration.window_seconds),
+            compensation=None
+            if declaration.compensation is None
+            else declaration.compensation.record(where, toolset, self._arguments.schema.get("properties", {})),
+            approval=declaration.approval,
+            approval_seconds=float(declaration.approval_seconds),
+            cost_micros=declaration.cost_micros,
+            tokens=declaration.tokens,
+            breaker_failures=0 if declaration.breaker is None else declaration.breaker.failures,
+            breaker_reset_seconds=30.0 if declaration.breaker is None else float(declaration.breaker.reset_seconds),
         )
+        self._reconcile = declaration.reconcile
+        self._reconcile_wants_context = self._reconcile is not None and wants_context(where, self._reconcile, signature)
+        self._retry_on = declaration.retry_on
 
     @property
     def name(self) -> str:
@@ -77,6 +96,16 @@ class Tool:
         """Limit of one attempt. For async tools `run` holds it; a sync function cannot be stopped from outside."""
         return self._contract.timeout_seconds
 
+    @property
+    def heartbeat_seconds(self) -> float | None:
+        """An attempt that says nothing for so long is given up."""
+        return self._contract.heartbeat_seconds
+
+    @property
+    def window_seconds(self) -> float:
+        """So long a result is kept for repeats of its key."""
+        return self._contract.window_seconds
+
     def contract_fields(self) -> Contract:
         """The contract, equal in every process that has the same code and the same version of pydantic."""
         return self._contract
@@ -84,13 +113,43 @@ class Tool:
     def run(self, arguments: str, context: Context, loop: EventLoopThread | None = None) -> str:
         """Calls the function with a JSON text and returns its result as canonical JSON: what a host needs.
 
-        Raises ToolFailed for arguments or results that break the contract and for an async tool beyond its limit, and whatever the
-        function raises. Without a `loop` an async function gets one of its own for this call.
+        Raises ToolFailed for arguments that break the contract; Unclear, its kind that says nothing of the effect, for a result that
+        does and for an async tool beyond its limit; TryAgain for the tool's `retry_on`; and whatever else the function raises. Without a
+        `loop` an async function gets one of its own for this call.
         """
+        return self._results.write(self._answer(self.function, arguments, context, loop, given=self._wants_context))
+
+    def reconcile(self, arguments: str, context: Context, loop: EventLoopThread | None = None) -> str | None:
+        """Asks whether a former attempt happened: its result as canonical JSON, or None if it did not.
+
+        Raises if it cannot tell: whatever the author's function raises, and ToolFailed INVALID_RESULT for an answer that is none.
+        """
+        if self._reconcile is None:
+            raise ConfigurationError(f"{self.name} has no reconcile function; only a reconcilable tool has one")
+        answer = self._answer(self._reconcile, arguments, context, loop, given=self._reconcile_wants_context)
+        if isinstance(answer, Happened):
+            return self._results.write(answer.result)
+        if isinstance(answer, DidNotHappen):
+            return None
+        raise Unclear(
+            f"reconcile of {self.name} returned {type(answer).__name__}, neither Happened(result) nor DidNotHappen()",
+            INVALID_RESULT,
+        )
+
+    def _answer(
+        self,
+        function: Callable[..., Any],
+        arguments: str,
+        context: Context,
+        loop: EventLoopThread | None,
+        *,
+        given: bool,
+    ) -> Any:
+        """What a function of the author's returns; `given` says whether it is given the context."""
         keywords = self._arguments.read(arguments)
-        positional = (context,) if self._wants_context else ()
+        positional = (context,) if given else ()
         try:
-            answer = self.function(*positional, **keywords)
+            answer = function(*positional, **keywords)
             # Asked of the answer, not of the function: a decorator may stand between the two.
             if inspect.iscoroutine(answer):
                 seconds = self.timeout_seconds
@@ -98,7 +157,12 @@ class Tool:
         except SystemExit as error:
             # Code written for a command line ends its process; here it ends its call.
             raise exited(error) from error
-        return self._results.write(answer)
+        except (ToolFailed, TryAgain, Cancelled):
+            # Words are what they say, also where `retry_on` names what they are derived from.
+            raise
+        except self._retry_on as error:
+            raise TryAgain(f"{type(error).__name__}: {error}") from error
+        return answer
 
     def call(self, arguments: Mapping[str, Any], context: Context, loop: EventLoopThread | None = None) -> Any:
         """As `run`, from a mapping to a JSON value: exactly what the caller of a plan would read."""
@@ -106,6 +170,10 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"<Tool {self.name} version {self.version}, {self.effect.lower()}>"
+
+
+def _seconds(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _description(where: str, function: Callable[..., Any]) -> str:

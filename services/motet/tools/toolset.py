@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar, Unpack
 
 from motet.chassis.errors import ConfigurationError
-from motet.tools.declaration import TOOL_NAME, Declaration, EffectName, check_effect
+from motet.tools.compensation import misfit
+from motet.tools.declaration import TOOL_NAME, Declaration, EffectName, Options, check_effect
 from motet.tools.tool import Tool
 
 TOOLSET_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -46,70 +47,35 @@ class Toolset:
         return self._tools.get((name, version))
 
     def tool(
-        self,
-        effect: EffectName,
-        *,
-        reads: Sequence[str] | str = (),
-        writes: Sequence[str] | str = (),
-        commutes: Sequence[str] | str = (),
-        version: int = 1,
-        name: str | None = None,
-        timeout_seconds: float = 30.0,
-        arguments_schema: Mapping[str, Any] | None = None,
-        result_schema: Mapping[str, Any] | bool | None = None,
+        self, effect: EffectName, *, name: str | None = None, **options: Unpack[Options]
     ) -> Callable[[Function], Function]:
         """A decorator that adds a typed function, sync or async, and returns it unchanged.
 
         `effect` says what a crash means: "pure" may run again at will; "transactional" writes through `Context.connection` only and
-        happens exactly once; "idempotent" sends `Context.key` on and may be run again with it. `reads`, `writes` and `commutes` name
-        the resources a call uses, as templates over its arguments (`account:{source}`, also `{tenant}` and `{domain}`). Change the
-        `version` with anything in the contract. The schemas are derived from the type hints unless given.
+        happens exactly once; "idempotent" sends `Context.key` on and may be run again with it; "reconcilable" can be asked whether it
+        happened; "irreversible" is never run again by itself. `reads`, `writes` and `commutes` name the resources a call uses, as
+        templates over its arguments (`account:{source}`, also `{tenant}` and `{domain}`). Change the `version` with anything in the
+        contract. The schemas are derived from the type hints unless given. `Declaration` tells all other options.
         """
         check_effect(f"toolset {self.name}", effect)
 
         def add(function: Function) -> Function:
-            return self.add(
-                function,
-                effect,
-                reads=reads,
-                writes=writes,
-                commutes=commutes,
-                version=version,
-                name=name,
-                timeout_seconds=timeout_seconds,
-                arguments_schema=arguments_schema,
-                result_schema=result_schema,
-            )
+            return self.add(function, effect, name=name, **options)
 
         return add
 
     def add(
-        self,
-        function: Function,
-        effect: EffectName,
-        *,
-        reads: Sequence[str] | str = (),
-        writes: Sequence[str] | str = (),
-        commutes: Sequence[str] | str = (),
-        version: int = 1,
-        name: str | None = None,
-        timeout_seconds: float = 30.0,
-        arguments_schema: Mapping[str, Any] | None = None,
-        result_schema: Mapping[str, Any] | bool | None = None,
+        self, function: Function, effect: EffectName, *, name: str | None = None, **options: Unpack[Options]
     ) -> Function:
         """Adds a function that somebody else wrote; the options are those of `tool`. Returns the function."""
         function_name = self._function_name(function, name)
-        declaration = Declaration(
-            where=f"tool {self.name}.{function_name}",
-            effect=effect,
-            reads=reads,
-            writes=writes,
-            commutes=commutes,
-            version=version,
-            timeout_seconds=timeout_seconds,
-            arguments_schema=arguments_schema,
-            result_schema=result_schema,
-        )
+        unknown = sorted(set(options) - Options.__optional_keys__)
+        if unknown:
+            raise ConfigurationError(
+                f"tool {self.name}.{function_name}: there is no option {', '.join(unknown)}; there are "
+                f"{', '.join(sorted(Options.__optional_keys__))}"
+            )
+        declaration = Declaration(where=f"tool {self.name}.{function_name}", effect=effect, **options)
         tool = Tool(self.name, function_name, function, declaration)
         if (tool.name, tool.version) in self._tools:
             raise ConfigurationError(
@@ -117,6 +83,27 @@ class Toolset:
             )
         self._tools[tool.name, tool.version] = tool
         return function
+
+    def check(self) -> None:
+        """What only shows once all tools are there. Raises ConfigurationError for a compensation that could never be called."""
+        for tool in self.tools:
+            contract = tool.contract_fields()
+            how = contract.compensation
+            # Other toolsets are other services' code.
+            if how is None or not how.tool.startswith(f"{self.name}."):
+                continue
+            undoing = [
+                one for one in self.tools if one.name == how.tool and how.contract_version in (None, one.version)
+            ]
+            what = how.tool if how.contract_version is None else f"{how.tool} version {how.contract_version}"
+            if not undoing:
+                raise ConfigurationError(
+                    f"tool {tool.name}: it is undone by {what}, which this toolset does not have; it has "
+                    f"{', '.join(f'{one.name} version {one.version}' for one in self.tools)}"
+                )
+            reason = misfit(how, undoing[-1].contract_fields().arguments_schema)
+            if reason is not None:
+                raise ConfigurationError(f"tool {tool.name}: it is undone by {what}, and {reason}")
 
     def _function_name(self, function: object, name: str | None) -> str:
         if not callable(function) or inspect.isclass(function):
