@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from motet.plan import Committed, Contracts, Ended, Limits, Plan, Schedule, Started, Step, admit
+from motet.plan import Committed, Contracts, Ended, Limits, Plan, Schedule, Started, Step, admit, from_state, to_state
 from motet.records import (
     ClaimMode,
     ClaimTemplate,
@@ -119,7 +119,7 @@ def commands(draw: st.DrawFn) -> list[SubmitPlan]:
 
 def plan_of(command: SubmitPlan, number: int = 0) -> Plan:
     """An admitted plan."""
-    plan = admit(command, f"p{number}", 100, CONTRACTS, LIMITS)
+    plan = admit(command, f"p{number}", 100, CONTRACTS, LIMITS, 0)
     assert isinstance(plan, Plan), plan
     return plan
 
@@ -145,8 +145,8 @@ class Run:
     def take(self, steps: list[Step]) -> None:
         """Notes what follows, and writes down what the schedule says has changed, as the coordinator does."""
         for plan in self.schedule.take_changed():
-            self.rows[plan.plan_id] = plan.to_state()
-            if plan.ended:
+            self.rows[plan.plan_id] = to_state(plan)
+            if plan.finished:
                 del self.rows[plan.plan_id]
         for step in steps:
             match step:
@@ -161,7 +161,7 @@ class Run:
 
     def restored(self) -> Schedule:
         """What a new process would have."""
-        return Schedule.restore([Plan.from_state(row) for row in self.rows.values()], LIMITS, CONTRACTS)
+        return Schedule.restore([from_state(row) for row in self.rows.values()], LIMITS, CONTRACTS)
 
     def step(self) -> bool:
         """Runs or reports one call; False if nothing is left."""
@@ -188,8 +188,8 @@ class Run:
         while self.step():
             pass
         assert not self.schedule.plans
-        assert not self.schedule.queues.queues
-        assert not self.schedule.queues.claims
+        assert not self.schedule.board.lines.queues.queues
+        assert not self.schedule.board.lines.queues.claims
         return self
 
 

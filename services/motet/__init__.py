@@ -6,19 +6,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motet.client import Call, Client, Outcome
-    from motet.tools import Context, ToolFailed, Toolset
+    from motet.client import Budget, Call, Client, Outcome, Policy
+    from motet.tools import Context, ToolFailed, Toolset, TryAgain
 
-__all__ = ["Call", "Client", "Context", "Outcome", "ToolFailed", "Toolset"]
+__all__ = ["Budget", "Call", "Client", "Context", "Outcome", "Policy", "ToolFailed", "Toolset", "TryAgain"]
 
 
 def __getattr__(name: str) -> Any:
     """Loads the client or the tools when they are asked for: a service needs only its own part."""
-    if name in ("Call", "Client", "Outcome"):
+    if name in ("Budget", "Call", "Client", "Outcome", "Policy"):
         from motet import client  # noqa: PLC0415
 
         return getattr(client, name)
-    if name in ("Context", "ToolFailed", "Toolset"):
+    if name in ("Context", "ToolFailed", "Toolset", "TryAgain"):
         from motet import tools  # noqa: PLC0415
 
         return getattr(tools, name)

@@ -116,7 +116,7 @@ def test_a_stale_class_is_seen(tmp_path: Path) -> None:
     """A field more in a schema is other code."""
     for path in AVRO.iterdir():
         (tmp_path / path.name).write_text(path.read_text())
-    changed = tmp_path / "motet.events.CallsStarted.v1.avsc"
+    changed = tmp_path / "motet.events.CallsStarted.v2.avsc"
     schema = json.loads(changed.read_text())
     schema["fields"].append({"name": "extra", "type": "int", "default": 0})
     changed.write_text(json.dumps(schema))
@@ -129,14 +129,14 @@ def test_every_version_is_compatible_with_all_before_it() -> None:
 
 
 def test_an_incompatible_next_version_is_seen(tmp_path: Path) -> None:
-    """A second version of a real record that drops a field without a default."""
+    """A next version of a real record that drops a field without a default."""
     for path in AVRO.iterdir():
         (tmp_path / path.name).write_text(path.read_text())
     schema = json.loads((AVRO / "motet.events.PlanEnded.v1.avsc").read_text())
     schema["fields"] = [field for field in schema["fields"] if field["name"] != "history_sha256"]
-    (tmp_path / "motet.events.PlanEnded.v2.avsc").write_text(json.dumps(schema))
-    (fault,) = breaks(tmp_path)
-    assert fault.startswith("motet.events.PlanEnded: v1 cannot read v2: history_sha256")
+    (tmp_path / "motet.events.PlanEnded.v3.avsc").write_text(json.dumps(schema))
+    found = breaks(tmp_path)
+    assert any(fault.startswith("motet.events.PlanEnded: v1 cannot read v3: history_sha256") for fault in found)
 
 
 @pytest.mark.parametrize(("name", "version"), EVERY)

@@ -70,7 +70,9 @@ def test_plans_and_calls_are_as_they_ended(projected: World) -> None:
         "FROM motet.usage WHERE tenant = %s",
         (tenant,),
     ) == [(5, 5, 5, 5, 5, 5, 5)]
-    assert projected.sql("SELECT count(*) FROM motet.effects WHERE tenant = %s", (tenant,)) == [(10,)]
+    assert projected.sql(
+        "SELECT state, count(*) FROM motet.effects WHERE tenant = %s GROUP BY 1 ORDER BY 1", (tenant,)
+    ) == [("DONE", 5), ("FAILED", 5), ("NOT_STARTED", 5)]
     assert projected.sql("SELECT count(*) FROM motet.resources WHERE tenant = %s", (tenant,)) == [(0,)]
     (reasons,) = projected.sql(
         "SELECT reasons FROM motet.plans WHERE tenant = %s AND status = 'REJECTED' LIMIT 1", (tenant,)

@@ -238,7 +238,9 @@ def test_a_gap_on_a_lane_stops_the_shard_and_says_so(forger: Forger, world: Worl
     # A person decides: here, that the record never was.
     with psycopg.connect(world.addresses.postgres) as connection:
         connection.execute(
-            "UPDATE tools_gap_hop.shard_offset SET next_offset = next_offset + 1 WHERE partition = %s", (shard,)
+            "UPDATE tools_gap_hop.shard_offset SET next_offset = next_offset + 1 "
+            "WHERE partition = %s AND topic = 'motet.invocations.gap'",
+            (shard,),
         )
     with world.client() as client:
         same = next(
@@ -256,8 +258,11 @@ def test_a_database_older_than_the_log_is_refused(world: World) -> None:
     world.await_no_lag("tools-gap")
     assert tools.stop() == 0
     shard = partition_of(domain_key(world.tenant, "old"), 4)
-    before = world.sql("SELECT next_offset FROM tools_gap_hop.shard_offset WHERE partition = %s", (shard,))[0][0]
-    change = "UPDATE tools_gap_hop.shard_offset SET next_offset = %s WHERE partition = %s RETURNING 1"
+    before = world.sql(
+        "SELECT next_offset FROM tools_gap_hop.shard_offset WHERE topic = 'motet.invocations.gap' AND partition = %s",
+        (shard,),
+    )[0][0]
+    change = "UPDATE tools_gap_hop.shard_offset SET next_offset = %s WHERE partition = %s AND topic = 'motet.invocations.gap' RETURNING 1"
     world.sql(change, (before - 1, shard))
     try:
         restored = world.tools("gap_tools")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from motet.plan import Limits, Plan, admit, valid_correlation, valid_traceparent
+from motet.plan import Limits, Plan, admit, from_state, to_state, valid_correlation, valid_traceparent
 from motet.records import Claim, PlannedCall, Reason, SubmitPlan
 from registers import CONTRACTS, LIMITS, contract, contracts
 
@@ -46,7 +46,7 @@ def submit(*calls: PlannedCall, **more: Any) -> SubmitPlan:
 def refused(*calls: PlannedCall, limits: Limits = LIMITS, size_bytes: int = 100, **more: Any) -> list[Reason]:
     """The reasons with which a plan is refused: each has a message."""
     known = more.pop("known", CONTRACTS)
-    answer = admit(submit(*calls, **more), "p", size_bytes, known, limits)
+    answer = admit(submit(*calls, **more), "p", size_bytes, known, limits, 0)
     assert not isinstance(answer, Plan)
     assert all(isinstance(reason, Reason) and reason.message for reason in answer)
     return list(answer)
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_the_whole_is_said_first() -> None:
     assert codes(call(), size_bytes=2_000_000) == ["TOO_LARGE"]
     assert codes(call(), idempotency_key="", agent="a\0", correlation_id="x" * 201) == ["BAD_IDENTIFIER"] * 3
     assert codes(call(), correlation_id="") == ["BAD_IDENTIFIER"]
-    assert isinstance(admit(submit(call(), correlation_id="order 17"), "p", 100, CONTRACTS, LIMITS), Plan)
+    assert isinstance(admit(submit(call(), correlation_id="order 17"), "p", 100, CONTRACTS, LIMITS, 0), Plan)
 
 
 def test_too_many_reasons_are_counted() -> None:
@@ -147,7 +147,7 @@ def test_a_plan_that_would_not_fit_into_its_events_is_refused() -> None:
     repeated = [call(json.dumps({"key": "k" * 290}), f"c{n}", "w.all") for n in range(256)]
     assert codes(*grown) == ["TOO_LARGE"]
     assert codes(*repeated, known=contracts(wide)) == ["TOO_LARGE"]
-    assert isinstance(admit(submit(*grown[:4]), "p", 100, CONTRACTS, LIMITS), Plan)
+    assert isinstance(admit(submit(*grown[:4]), "p", 100, CONTRACTS, LIMITS, 0), Plan)
 
 
 def test_arguments_are_measured_as_they_are_carried() -> None:
@@ -164,7 +164,7 @@ def test_too_many_resources_are_refused() -> None:
 
 def admitted(faultless: PlannedCall, *known: Any) -> Plan:
     """A plan of one call."""
-    plan = admit(submit(faultless), "p", 100, contracts(*known), LIMITS)
+    plan = admit(submit(faultless), "p", 100, contracts(*known), LIMITS, 0)
     assert isinstance(plan, Plan), plan
     return plan
 
@@ -215,7 +215,12 @@ def test_a_contract_that_refers_elsewhere_is_not_taken() -> None:
 def test_arguments_with_references_are_checked_when_they_are_known() -> None:
     """Their calls come after those that they refer to."""
     plan = admit(
-        submit(call(name="c1"), call('{"key":"a","n":[{"$result":{"call":"c1"}}]}', "c0")), "p", 100, CONTRACTS, LIMITS
+        submit(call(name="c1"), call('{"key":"a","n":[{"$result":{"call":"c1"}}]}', "c0")),
+        "p",
+        100,
+        CONTRACTS,
+        LIMITS,
+        0,
     )
     assert isinstance(plan, Plan)
     assert [one.refers for one in plan.calls] == [False, True]
@@ -237,14 +242,14 @@ def test_arguments_with_references_are_checked_when_they_are_known() -> None:
 def test_a_broken_traceparent_is_dropped(text: str) -> None:
     """As the W3C says: never a reason to refuse work."""
     assert valid_traceparent(text) is None
-    plan = admit(submit(call(), traceparent=text), "p", 100, CONTRACTS, LIMITS)
+    plan = admit(submit(call(), traceparent=text), "p", 100, CONTRACTS, LIMITS, 0)
     assert isinstance(plan, Plan)
     assert plan.traceparent is None
 
 
 def test_a_good_traceparent_goes_on() -> None:
     """Also one of a later version."""
-    plan = admit(submit(call(), traceparent=TRACE), "p", 100, CONTRACTS, LIMITS)
+    plan = admit(submit(call(), traceparent=TRACE), "p", 100, CONTRACTS, LIMITS, 0)
     assert isinstance(plan, Plan)
     assert plan.traceparent == TRACE
     assert valid_traceparent("01" + TRACE[2:]) is not None
@@ -290,9 +295,9 @@ CALLS = st.builds(
 def test_admission_never_raises(calls: list[PlannedCall], key: str, trace: str | None) -> None:
     """Whatever stands in a command, the answer is a plan or reasons that every record, table and terminal can take."""
     command = submit(*calls, idempotency_key=key, correlation_id=trace, traceparent=trace)
-    answer = admit(command, "p", 100, CONTRACTS, LIMITS)
+    answer = admit(command, "p", 100, CONTRACTS, LIMITS, 0)
     if isinstance(answer, Plan):
-        assert Plan.from_state(answer.to_state()).to_state() == answer.to_state()
+        assert to_state(from_state(to_state(answer))) == to_state(answer)
         return
     assert answer
     for reason in answer:

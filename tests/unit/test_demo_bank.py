@@ -93,7 +93,7 @@ def test_every_plan_of_the_bank_is_admitted_and_takes_its_accounts() -> None:
     for tool in toolset.tools:
         known.add(tool.contract_fields().record(Meta("e", "c", "", "", "", 0, 0, None)))
     for command in (*bank.opening(), *bank.transfers(3, 80)):
-        plan = admit(command, "p", 1_000, known, Limits())
+        plan = admit(command, "p", 1_000, known, Limits(), 0)
         assert isinstance(plan, Plan), plan
         for call in plan.calls:
             given = json.loads(call.arguments)

@@ -85,7 +85,7 @@ def test_every_plan_is_admitted() -> None:
     admitted = 0
     for scenario in SCENARIOS:
         for command in plans.scenario_plans(scenario):
-            answer = admit(command, "p", len(compact([call.arguments for call in command.calls])), known, LIMITS)
+            answer = admit(command, "p", len(compact([call.arguments for call in command.calls])), known, LIMITS, 0)
             if isinstance(answer, Plan):
                 admitted += sum(not call.tool.endswith(".load_scenario") for call in command.calls)
             else:

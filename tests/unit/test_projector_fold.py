@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.chassis.service import Received
-from motet.projector.fold import Changes, Row, fold
+from motet.projector.changes import Changes, Key, Row, gone
+from motet.projector.fold import fold
 from motet.projector.surface import statements
 from motet.projector.tables import TABLES
 from motet.records import (
     AdmittedCall,
+    Amounts,
+    ApprovalDecided,
+    ApprovalRequested,
+    AttemptsEnded,
+    BarrierRaised,
+    BreakerChanged,
+    BudgetChanged,
     CallOutcome,
     CallsCommitted,
+    CallSettled,
+    CallsProgressed,
     CallsStarted,
     Claim,
+    CommandRefused,
     CommandRepeated,
     CommittedCall,
+    CompensationEnded,
+    CompensationResumed,
+    CompensationStarted,
     DeadLetter,
+    EndedAttempt,
     Failure,
     Header,
     Isolation,
     Meta,
+    NextStep,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
+    Progress,
     Reason,
     Record,
 )
@@ -48,6 +65,7 @@ class Tables:
     tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
     usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+    others: dict[str, dict[Key, Row]] = field(default_factory=dict)
 
     def apply(self, changes: Changes) -> None:
         """Applies one batch's changes."""
@@ -58,10 +76,14 @@ class Tables:
                 self.plans[plan_id] = dict(row)
         self.calls |= {place: dict(row) for place, row in changes.calls.items()}
         self.lineage |= {row["effect"]: row for row in changes.lineage}
-        self.dead_letters |= {row["event_id"]: row for row in changes.dead_letters}
-        for calls in changes.claims.inserted.values():
-            for row in (row for rows in calls.values() for row in rows):
-                self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
+        self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}
+        for event_id, row in changes.dead_letters_changed.items():
+            self.dead_letters[event_id].update(row)
+        for row in changes.claims.rows():
+            self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
+        for name, rows in changes.upserts.items():
+            for key, row in rows.items():
+                self.others.setdefault(name, {}).setdefault(key, {}).update(row)
         for plan_id, row in changes.plans_changed.items():
             self.plans[plan_id].update(row)
         for place, row in changes.calls_changed.items():
@@ -86,16 +108,61 @@ class Tables:
         """Who holds now, and what was let go."""
         claims = changes.claims
         for place, row in list(self.resources.items()):
-            at = claims.held.get(place[:2])
-            if at is not None:
-                row["state"], row["since"] = "HOLDS", at
-            if place[0] in claims.ended_plans or (place[:2] in claims.committed_calls and row["isolation"] == "CALL"):
+            row.update(claims.changed.get((place[0], place[1]), {}))
+            row["plan_ended"] = row["plan_ended"] or place[0] in claims.ended_plans
+            if gone(row):
                 del self.resources[place]
 
 
 def meta(number: int, tenant: str) -> Meta:
     """A meta with a number of its own."""
     return Meta(f"e{number}", "c", f"cause{number}", tenant, "d", number, number * HOUR_MS, None)
+
+
+def ended(follows: NextStep, *, late: bool = False) -> Callable[[Meta, str, int], Record]:
+    """An attempt's end."""
+
+    def made(stamp: Meta, plan_id: str, index: int) -> Record:
+        one = EndedAttempt(index, 1, "FAILED", None, Failure("E", "m\0"), follows, 5, late)
+        return AttemptsEnded(stamp, plan_id, (one,))
+
+    return made
+
+
+SOME: Final = Amounts(1, 2, None, 4)
+# What may come at any time of a plan, of which some never comes in that order: the tables must not care.
+FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
+    "again": lambda stamp, plan, index: CallsStarted(stamp, plan, (index,), (2,)),
+    "asked": lambda stamp, plan, index: ApprovalRequested(stamp, plan, index, "c", "t.f", 1, "{}", "sha", 9),
+    "approved": lambda stamp, plan, index: ApprovalDecided(stamp, plan, index, "APPROVED", "ann\0", "ok", "sha"),
+    "barrier": lambda stamp, plan, index: BarrierRaised(stamp, plan, "CANCEL", "ann", "why\0", (), (index,)),
+    "breaker": lambda stamp, plan, _: BreakerChanged(stamp, plan, "t.f", "OPEN", 5, 9),
+    "budget": lambda stamp, plan, _: BudgetChanged(stamp, plan, "a", SOME, SOME, SOME),
+    "doubt": ended("IN_DOUBT"),
+    "late": ended("NONE", late=True),
+    "progress": lambda stamp, plan, index: CallsProgressed(stamp, plan, (Progress(index, 1, "{}"),)),
+    "refused": lambda stamp, plan, _: CommandRefused(
+        stamp, "CancelPlan", "k", "a\0", plan, (Reason("R", "no\0", None),)
+    ),
+    "resumed": lambda stamp, plan, index: CompensationResumed(stamp, plan, "ann", (index,), (), "by hand"),
+    "retry": ended("RETRY"),
+    "settled": lambda stamp, plan, index: CallSettled(stamp, plan, index, False, "HAPPENED", "ann", "1", "seen"),  # noqa: FBT003
+    "undoing": lambda stamp, plan, index: CompensationStarted(stamp, plan, index, "t.u", 1, "{}", "sha", "key", 1),
+    "undone": lambda stamp, plan, index: CompensationEnded(stamp, plan, index, "SUCCEEDED", "1", None, 1, ()),
+}
+
+
+# What may still come of a plan that has ended: nothing that begins.
+AFTERWARDS: Final = ("breaker", "budget", "late", "refused", "resumed", "settled", "undoing", "undone")
+
+
+def faults(
+    draw: st.DrawFn, out: list[Any], tenant: str, plan_id: str, index: int, kinds: Sequence[str] = tuple(sorted(FAULTS))
+) -> Iterable[None]:
+    """Up to three events of what goes otherwise."""
+    for kind in draw(st.lists(st.sampled_from(kinds), max_size=3)):
+        out.append(FAULTS[kind](meta(len(out), tenant), plan_id, index))
+        yield
 
 
 @st.composite
@@ -125,6 +192,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
         for index in range(len(calls)):
             out.append(CallsStarted(stamp(tenant), plan_id, (index,)))
             yield
+            yield from faults(draw, out, tenant, plan_id, index)
             if draw(st.booleans()):
                 out.append(CommandRepeated(stamp(tenant), plan_id, "k", "a", "OPEN", None, None))
                 yield
@@ -135,6 +203,7 @@ def histories(draw: st.DrawFn) -> list[Record]:
             yield
         out.append(PlanEnded(stamp(tenant), plan_id, "k", "a", "SUCCEEDED", (), "history"))
         yield
+        yield from faults(draw, out, tenant, plan_id, 0, AFTERWARDS)
 
     plans = [iter(plan(number)) for number in range(draw(st.integers(1, 4)))]
     while plans and len(out) < draw(st.integers(1, 60)):
@@ -167,7 +236,8 @@ def test_no_text_of_a_row_holds_nul(history: list[Record]) -> None:
     """PostgreSQL's text cannot."""
     tables = Tables()
     tables.apply(fold(received(history)))
-    rows = [*tables.plans.values(), *tables.calls.values()]
+    others = (row for rows in tables.others.values() for row in rows.values())
+    rows = [*tables.plans.values(), *tables.calls.values(), *others]
     assert not [value for row in rows for value in row.values() if isinstance(value, str) and "\0" in value]
 
 
@@ -187,7 +257,7 @@ def test_a_dead_letter_keeps_everything() -> None:
         "r\0",
         parked=True,
     )
-    (row,) = fold([Received("motet.dead-letters", 0, 0, b"", b"", 0, letter, "")]).dead_letters
+    (row,) = fold([Received("motet.dead-letters", 0, 0, b"", b"", 0, letter, "")]).dead_letters.values()
     assert (row["key"], row["key_text"], row["value"]) == (b"\xff/\0", "\\xff/\\0", None)
     assert row["headers"] == '[{"name": "h", "value": "AQ=="}]'
 

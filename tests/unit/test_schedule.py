@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motet.plan import Contracts, Ended, Limits, Plan, Schedule, Started, admit
+from motet.plan import Contracts, Ended, Limits, Plan, Schedule, Started, admit, from_state, to_state
 from motet.records import Failure, FinishedCall, PlannedCall, SubmitPlan
 from registers import CONTRACTS, LIMITS, Run, commands, contract, contracts, one_after_another, plan_of
 
@@ -89,7 +89,7 @@ def test_a_plan_whose_calls_are_skipped_while_they_wait_ends() -> None:
     assert plan.calls[1].outcome == "SKIPPED"
     schedule.finished("p0", [end_of(holder, 0)])
     assert [type(step) for step in schedule.finished("p1", [end_of(plan, 2)])][-1] is Ended
-    assert not schedule.queues.queues
+    assert not schedule.board.lines.queues.queues
 
 
 def test_a_call_that_never_ran_holds_nothing() -> None:
@@ -103,7 +103,7 @@ def test_a_call_that_never_ran_holds_nothing() -> None:
     schedule.finished("p1", [end_of(plans[1], 0, None)])
     schedule.finished("p0", [end_of(plans[0], 0)])
     assert plans[2].calls[0].status == "STARTED"
-    restored = Schedule.restore([Plan.from_state(plan.to_state()) for plan in plans[1:]], LIMITS, CONTRACTS)
+    restored = Schedule.restore([from_state(to_state(plan)) for plan in plans[1:]], LIMITS, CONTRACTS)
     assert restored.plans["p2"].calls[0].granted
     for one in (schedule, restored):
         assert [type(step) for step in one.finished("p2", [end_of(plans[2], 0)])][-1] is Started
@@ -141,7 +141,7 @@ def test_results_of_no_started_call_change_nothing() -> None:
     plan = plan_of(submit(call(0), call(1)))
     schedule.admit(plan)
     good = end_of(plan, 0)
-    before = plan.to_state()
+    before = to_state(plan)
     assert schedule.finished("p9", [good]) == []
     for wrong in (
         FinishedCall(5, good.key, 1, "SUCCEEDED", "1", None),
@@ -151,14 +151,14 @@ def test_results_of_no_started_call_change_nothing() -> None:
         FinishedCall(1, good.key, 1, "SUCCEEDED", "1", None),
     ):
         assert schedule.finished("p0", [wrong]) == []
-    assert plan.to_state() == before
+    assert to_state(plan) == before
     assert schedule.finished("p0", [good])
 
 
 def resolved(result: str, limits: Limits = LIMITS, known: Contracts = CONTRACTS) -> Plan:
     """A plan whose second call takes the whole result of the first."""
     schedule = Schedule(limits, known)
-    plan = admit(submit(call(0), call(1, key="b", n={"$result": {"call": "c0"}})), "p0", 100, known, limits)
+    plan = admit(submit(call(0), call(1, key="b", n={"$result": {"call": "c0"}})), "p0", 100, known, limits, 0)
     assert isinstance(plan, Plan)
     schedule.admit(plan)
     schedule.finished("p0", [end_of(plan, 0, result)])
@@ -170,7 +170,7 @@ def test_an_earlier_result_is_filled_in() -> None:
     plan = resolved('{"z":1,"a":2.0}')
     assert plan.calls[1].arguments == '{"key":"b","n":{"a":2,"z":1}}'
     assert plan.calls[1].status == "STARTED"
-    assert plan.calls[1].key == plan.key_of(1)
+    assert plan.calls[1].key == plan.key_of(1, plan.calls[1])
     # A result that looks like a reference is data.
     assert resolved('{"$result":{"call":"c9"}}').calls[1].status == "STARTED"
 

@@ -77,6 +77,28 @@ class Writer:
         if self.blocks.setdefault(name, block) != block:
             raise ValueError(f"two schemas define {name} differently: give one of them another name")
 
+    def attributes(self, fields: Sequence[tuple[dict[str, Any], str]]) -> list[str]:
+        """The lines of a class's attributes. Python takes defaults at the end only, which is where schemas grow."""
+        first = len(fields)
+        while first and self.default(fields[first - 1][0]) is not None:
+            first -= 1
+        plain = [f"    {field['name']}: {annotation}" for field, annotation in fields[:first]]
+        return plain + [
+            f"    {field['name']}: {annotation} = {self.default(field)}" for field, annotation in fields[first:]
+        ]
+
+    def default(self, field: dict[str, Any]) -> str | None:
+        """The expression for a field's default, if it has one that no instance can change."""
+        if "default" not in field:
+            return None
+        value = field["default"]
+        if value == []:
+            return "()"
+        if isinstance(value, dict):
+            inner = ", ".join(f"{name}={self.default({'default': one})}" for name, one in value.items())
+            return f"{self.python_type(field['type'])}({inner})"
+        return json.dumps(value) if isinstance(value, str) else repr(value)
+
     def is_record(self, schema: Any) -> bool:
         """Whether a schema is, or names, a record that became a class."""
         name = schema.rsplit(".", 1)[-1] if isinstance(schema, str) else schema.get("name", "")
@@ -115,7 +137,7 @@ class Writer:
         if root:
             lines += [f'    FULL_NAME: ClassVar[str] = "{schema["namespace"]}.{name}"', ""]
             self.roots.append((f"{schema['namespace']}.{name}", name))
-        lines += [f"    {field['name']}: {annotation}" for field, annotation in fields]
+        lines += self.attributes(fields)
         encoded = [f'            "{f["name"]}": {self.encode(f["type"], "self." + f["name"])},' for f, _ in fields]
         decoded = [
             f"            {self.decode(f['type'], 'datum[' + repr(f['name']) + ']')},".replace("'", '"')
@@ -132,10 +154,17 @@ def generate(avro: Path) -> str:
     writer = Writer()
     for schema in newest(avro):
         writer.record(schema, root=True)
-    union = "Record = (\n    " + "\n    | ".join(name for _, name in writer.roots) + "\n)\n"
+    commands = union("Command", [name for full, name in writer.roots if full.startswith("motet.commands.")])
+    events = union("CommittedEvent", [name for full, name in writer.roots if full.startswith("motet.events.")])
+    records = union("Record", [name for _, name in writer.roots])
     table = "\n".join(f'    "{full}": {name},' for full, name in writer.roots)
     mapping = f"RECORDS: dict[str, type[Record]] = {{\n{table}\n}}\n"
-    return HEADER + "\n\n".join([*writer.blocks.values(), union + "\n" + mapping])
+    return HEADER + "\n\n".join([*writer.blocks.values(), commands + "\n" + events + "\n" + records + "\n" + mapping])
+
+
+def union(alias: str, names: Sequence[str]) -> str:
+    """The alias of several classes, which `isinstance` takes as well."""
+    return f"{alias} = (\n    " + "\n    | ".join(names) + "\n)\n"
 
 
 def main(arguments: Sequence[str]) -> int:

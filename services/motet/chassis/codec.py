@@ -37,13 +37,18 @@ def without_logical_types(schema: Any) -> Any:
     return schema
 
 
-def newest_schemas() -> dict[str, str]:
-    """The JSON text of the newest version of every record type, by full name."""
-    found: dict[str, tuple[int, str]] = {}
+def every_schema() -> dict[str, list[str]]:
+    """The JSON texts of all versions of every record type, by full name, the oldest first."""
+    found: dict[str, list[tuple[int, str]]] = {}
     for path in (schemas_directory() / "avro").glob("*.avsc"):
         name, _, version = path.name.removesuffix(".avsc").rpartition(".v")
-        found[name] = max(found.get(name, (0, "")), (int(version), path.read_text()))
-    return {name: text for name, (_, text) in found.items()}
+        found.setdefault(name, []).append((int(version), path.read_text()))
+    return {name: [text for _, text in sorted(versions)] for name, versions in found.items()}
+
+
+def newest_schemas() -> dict[str, str]:
+    """The JSON text of the newest version of every record type, by full name."""
+    return {name: texts[-1] for name, texts in every_schema().items()}
 
 
 def parse(schema: Any) -> Any:

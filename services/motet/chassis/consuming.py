@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from motet.chassis.errors import ConfigurationError, Refused
 from motet.chassis.message import Message
@@ -60,3 +60,8 @@ def take_messages(consumer: Consumer, seconds: float, limit: int, warn: Callable
         else:
             warn(error.str())
     return out
+
+
+def group_offsets(number: int, offsets: dict[str, int], position: int) -> list[TopicPartition]:
+    """A shard's offsets as the group's commit, each with the outbox position."""
+    return [TopicPartition(topic, number, offset, str(position)) for topic, offset in offsets.items()]

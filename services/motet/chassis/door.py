@@ -7,7 +7,7 @@ from typing import Final
 
 from motet.chassis.errors import Undecodable
 from motet.chassis.identity import domain_key
-from motet.records import Record, SubmitPlan
+from motet.records import Command, Record
 
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 DOMAIN_LENGTH: Final = 200
@@ -15,7 +15,7 @@ DOMAIN_LENGTH: Final = 200
 
 def check(key: bytes, record: Record) -> None:
     """Raises Undecodable for a record that is no command, or that does not belong under its key."""
-    if not isinstance(record, SubmitPlan):
+    if not isinstance(record, Command):
         raise Undecodable("NO_COMMAND", f"a {record.FULL_NAME} is no command; the door takes motet.commands.* only")
     if not TENANT.fullmatch(record.tenant):
         raise Undecodable(

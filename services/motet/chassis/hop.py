@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.chassis import clock, door, lanes
+from motet.chassis import clock, door, lanes, repairs
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, MotetError, Undecodable
 from motet.chassis.identity import derived_id, domain_key, partition_of
@@ -26,7 +26,7 @@ from motet.chassis.message import Message
 from motet.chassis.service import Handler, Input, Received, Service
 from motet.chassis.shard import Shard
 from motet.chassis.text import printable, readable
-from motet.records import DeadLetter, Header, Merged, Meta, OffsetRange, Record, SubmitPlan
+from motet.records import Command, DeadLetter, Header, Merged, Meta, OffsetRange, Record
 
 RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
@@ -88,6 +88,8 @@ class Hop:
         self.shard = shard
         self.connection = tools.connection
         self.inputs = {one.topic: one for one in tools.service.inputs}
+        self.several = len(self.inputs.keys() - {repairs.REPAIRS}) > 1
+        self.repairs: list[Received] = []
         self.rows: list[Row] = []
         self.position = shard.next_position
         self.moved: dict[str, tuple[int, int]] = {}
@@ -101,7 +103,7 @@ class Hop:
     def take(self, messages: Sequence[Message]) -> list[Received]:
         """The records to decide about, in order."""
         fresh = [message for message in messages if message.offset >= self.shard.offsets[message.topic]]
-        if self.tools.service.journal and fresh:
+        if self.journals(fresh):
             self.journal(fresh)
         taken: list[Received] = []
         for message in fresh:
@@ -110,8 +112,14 @@ class Hop:
             self.moved[topic] = (before, offset + 1)
             received = self.read(message, self.inputs[topic])
             if received is not None:
-                taken.append(received)
+                (self.repairs if topic == repairs.REPAIRS else taken).append(received)
         return taken
+
+    def journals(self, messages: Sequence[Message]) -> bool:
+        """Whether the order of a batch says more than its topics' own: beside repairs some services read one topic only."""
+        if not self.tools.service.journal or not messages:
+            return False
+        return self.several or any(message.topic == repairs.REPAIRS for message in messages)
 
     def journal(self, messages: Sequence[Message]) -> None:
         """Writes down in which order a batch of several topics was merged."""
@@ -145,9 +153,9 @@ class Hop:
             self.dead_letter(message, error.code, str(error), park=not source.door)
             return None
         if source.door and partition_of(key, self.tools.partitions) != message.partition:
-            self.forward(key, value)
+            self.forward(key, value, record.FULL_NAME)
             return None
-        cause = message.where if isinstance(record, SubmitPlan) else record.meta.event_id
+        cause = message.where if isinstance(record, Command) else record.meta.event_id
         place = (message.topic, message.partition, message.offset)
         return Received(*place, key, value, message.timestamp_ms, record, cause)
 
@@ -180,9 +188,13 @@ class Hop:
         self.meta_due = Meta(event_id, correlation_id, cause, tenant, domain, self.shard.hlc, wall_ms, traceparent)
         return self.meta_due
 
+    def next_event_id(self) -> str:
+        """The id of the fact that is emitted next."""
+        return derived_id(self.tools.service.name, self.shard.partition, self.position)
+
     def emit(self, topic: str, record: Record, key: bytes | None = None, destination: int | None = None) -> None:
         """Puts a fact into the outbox. Key and partition follow from the meta's tenant and domain, unless given."""
-        if isinstance(record, SubmitPlan):
+        if isinstance(record, Command):
             raise TypeError("a service emits facts, and a command is none")
         meta = record.meta
         if meta is not self.meta_due:
@@ -210,11 +222,11 @@ class Hop:
         self.rows.append(Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace))
         self.position += 1
 
-    def forward(self, key: bytes, value: bytes) -> None:
+    def forward(self, key: bytes, value: bytes, kind: str) -> None:
         """Sends a command that another client's partitioner misplaced to its own partition, byte for byte."""
         event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
         target = partition_of(key, self.tools.partitions)
-        self.append(FORWARDED, target, key, value, SubmitPlan.FULL_NAME, event_id, None)
+        self.append(FORWARDED, target, key, value, kind, event_id, None)
 
     def dead_letter(self, message: Message, code: str, reason: str, *, park: bool) -> None:
         """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""
@@ -229,6 +241,11 @@ class Hop:
         self.tools.log.warning(
             "dead letter", event_id=meta.event_id, code=code, reason=reason, at=message.where, parked=park
         )
+        self.connection.execute(
+            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (self.shard.partition, meta.event_id, message.topic, message.offset, key, message.value, wall, code, park),
+        )
         if park and key is not None:
             self.shard.parked[key] = reason
             self.connection.execute(
@@ -239,8 +256,8 @@ class Hop:
     def park(self, message: Message) -> None:
         """Keeps a later record of a parked key, in order."""
         self.connection.execute(
-            'INSERT INTO parked_record (partition, topic, "offset", key, payload) VALUES (%s, %s, %s, %s, %s)',
-            (self.shard.partition, message.topic, message.offset, message.key, message.value),
+            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms) VALUES (%s, %s, %s, %s, %s, %s)',
+            (self.shard.partition, message.topic, message.offset, message.key, message.value, message.timestamp_ms),
         )
 
     def wall_ms(self) -> int:
@@ -322,6 +339,8 @@ class Hop:
             taken = self.take(messages)
             self.exogenous = not messages
             handler.handle(taken, self)
+            for repair in self.repairs:
+                repairs.apply(self, repair, handler)
             self.write()
         return self.finish(handler)
 
@@ -331,6 +350,8 @@ class Hop:
             for received in self.take([message]):
                 if not handler.give_up(received, reason, self):
                     self.dead_letter(message, "HANDLING_FAILED", reason, park=not self.inputs[message.topic].door)
+            for repair in self.repairs:
+                repairs.failed(self, repair, reason)
             self.write()
         return self.finish(handler)
 

@@ -21,7 +21,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from motet.chassis import crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
-from motet.chassis.consuming import consumer_settings, take_messages
+from motet.chassis.consuming import consumer_settings, group_offsets, take_messages
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
@@ -106,9 +106,11 @@ class Loop:
             topics[one.partition].add(one.topic)
         whole = [number for number, have in sorted(topics.items()) if have == set(self.topics)]
         starts = [start for number in whole for start in self.take_over(number)]
-        consumer.assign(starts)
+        later = [TopicPartition(topic, number) for number in whole if number in self.due for topic in self.topics]
+        consumer.assign([*starts, *later])
         # librdkafka remembers a pause beyond the assignment that it was made in.
         consumer.resume(starts)
+        consumer.pause(later)
         self.log.info("shards claimed", shards=whole)
         if self.settings.ready_file is not None:
             self.settings.ready_file.touch()
@@ -125,12 +127,14 @@ class Loop:
             rows = self.uncovered(owned, watermark)
             self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
             self.reach("republished")
-            opening = Opening(
-                self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach
-            )
-            handler = self.service.open(opening)
+            handler = self.service.open(self.opening(owned))
         except Refused as error:
             self.log.critical("shard refused", shard=number, reason=str(error))
+            return []
+        except psycopg.errors.LockNotAvailable as error:
+            # A former owner, stopped in its transaction, still holds the rows; PostgreSQL ends it soon.
+            self.log.warning("shard not free yet", shard=number, reason=str(error))
+            self.due[number] = time.monotonic() + RETRY_SECONDS
             return []
         cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
         self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, tidied_to=0)
@@ -286,9 +290,13 @@ class Loop:
         tenure.shard = shards.load(self.connection, number, self.topics)
         if tenure.shard.epoch != epoch:
             raise Fenced(f"shard {number} has another owner")
-        opening = Opening(self.service.name, number, self.partitions, self.connection, self.codec.decode, self.reach)
-        tenure.handler = self.service.open(opening)
+        tenure.handler = self.service.open(self.opening(tenure.shard))
         return tenure
+
+    def opening(self, shard: Shard) -> Opening:
+        """What a handler gets."""
+        place = (self.service.name, shard.partition, self.partitions)
+        return Opening(*place, self.connection, self.codec.decode, self.reach, shard.epoch, self.settings.replica)
 
     def publish(self, tenure: Tenure, rows: list[Row]) -> None:
         """Hands facts to the producer; waits while too many are unacknowledged."""
@@ -308,11 +316,7 @@ class Loop:
             if sent is not None:
                 self.reach("acknowledged")
                 tenure.covered_at = now
-                self.consumer.commit(offsets=self.group_offsets(number, sent.offsets, sent.position), asynchronous=True)
-
-    def group_offsets(self, number: int, offsets: dict[str, int], position: int) -> list[TopicPartition]:
-        """A shard's offsets as the group's commit, each with the position."""
-        return [TopicPartition(topic, number, offset, str(position)) for topic, offset in offsets.items()]
+                self.consumer.commit(offsets=group_offsets(number, sent.offsets, sent.position), asynchronous=True)
 
     def committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """The group's commit was answered."""
@@ -381,9 +385,7 @@ class Loop:
             for number in self.tenures:
                 sent = self.publisher.take_covered(number)
                 if sent is not None:
-                    self.consumer.commit(
-                        offsets=self.group_offsets(number, sent.offsets, sent.position), asynchronous=False
-                    )
+                    self.consumer.commit(offsets=group_offsets(number, sent.offsets, sent.position), asynchronous=False)
         except (ProducerLost, KafkaException) as error:
             self.log.warning("not settled", reason=str(error))
 

@@ -10,7 +10,7 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from httpx2 import TransportError
 
-from motet.chassis.codec import newest_schemas
+from motet.chassis.codec import every_schema
 from motet.chassis.errors import RegistryUnavailable
 
 # An id that the registry does not know is not asked for again at once: garbage must not become load on the registry.
@@ -35,14 +35,23 @@ class Registry:
         self.unknown: dict[int, float] = {}
 
     def schema_id(self, topic: str, full_name: str) -> int:
-        """The id of our newest schema of a record type on a topic; registers it where it is missing."""
+        """The id of our newest schema of a record type on a topic; registers it where it is missing.
+
+        Former versions are registered before it: clients still write them, and the registry compares each with all before.
+        """
         place = (topic, full_name)
         if place not in self.ids:
-            schema = Schema(newest_schemas()[full_name], "AVRO")
-            for attempt in stamina.retry_context(on=(TransportError, SchemaRegistryError), attempts=8, timeout=30.0):
-                with attempt:
-                    self.ids[place] = self.client.register_schema(subject(*place), schema)
+            for text in every_schema()[full_name]:
+                newest = self.register(place, text)
+            self.ids[place] = newest
         return self.ids[place]
+
+    def register(self, place: tuple[str, str], text: str) -> int:
+        """One version's id."""
+        for attempt in stamina.retry_context(on=(TransportError, SchemaRegistryError), attempts=8, timeout=30.0):
+            with attempt:
+                return int(self.client.register_schema(subject(*place), Schema(text, "AVRO")))
+        raise RegistryUnavailable(f"{self.url} did not register {subject(*place)}")
 
     def schema(self, schema_id: int) -> str | None:
         """The schema of an id; None if there is none. Raises RegistryUnavailable."""

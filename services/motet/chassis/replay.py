@@ -12,7 +12,7 @@ from motet.chassis.errors import MotetError, Undecodable
 from motet.chassis.message import Message
 from motet.chassis.provision import catalog
 from motet.chassis.service import Received
-from motet.records import SubmitPlan
+from motet.records import Command
 
 BATCH = 5_000
 WAIT_SECONDS = 1.0
@@ -117,7 +117,7 @@ class Replay:
         except Undecodable:
             self.parked.add((message.partition, key))
             return None
-        if isinstance(record, SubmitPlan):
+        if isinstance(record, Command):
             return None
         place = (message.topic, message.partition, message.offset)
         return Received(*place, key, message.value or b"", message.timestamp_ms, record, record.meta.event_id)

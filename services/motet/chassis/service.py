@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from motet.records import Meta, SubmitPlan
+from motet.records import Command, Meta
 
 if TYPE_CHECKING:
     import psycopg
@@ -38,16 +38,15 @@ class Received:
     @property
     def meta(self) -> Meta | None:
         """The record's own meta; None for a command, which a client wrote."""
-        return None if isinstance(self.record, SubmitPlan) else self.record.meta
+        return None if isinstance(self.record, Command) else self.record.meta
 
 
 class Handler(Protocol):
-    """One shard's part of a service. All methods run on the loop's thread.
+    """One shard's part of a service. All methods run on the loop's thread."""
 
-    `open_effects` counts effects outside the transaction whose end will need a turn: while there are any, the loop looks often.
-    """
-
-    open_effects: int
+    @property
+    def open_effects(self) -> int:
+        """Effects outside the transaction whose end will need a turn: while there are any, the loop looks often."""
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
         """Decide about the records in the order given, and emit facts through the hop. Also takes what `ready` announced."""
@@ -71,7 +70,10 @@ class Handler(Protocol):
 class Inert:
     """Answers for handlers that need no effects outside the transaction: inherit it and write `handle`."""
 
-    open_effects: int = 0
+    @property
+    def open_effects(self) -> int:
+        """Nothing runs outside."""
+        return 0
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:  # noqa: ARG002  the protocol's
         """Leave the record to the chassis."""
@@ -111,6 +113,9 @@ class Opening:
     connection: psycopg.Connection[Any]
     decode: Callable[[bytes], Any]
     reach: Callable[[str], None]
+    # How often the shard has changed its owner, and which replica this one is.
+    epoch: int = 0
+    replica: int = 0
 
 
 @dataclass(frozen=True, slots=True)

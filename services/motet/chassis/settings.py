@@ -36,6 +36,13 @@ class Settings(BaseSettings):
         default=200, ge=1, description="Open effects of a tool shard before its invocations pause"
     )
     tool_threads: int = Field(default=16, ge=1, description="Effects of a tool service that run at once")
+    plan_seconds: float = Field(default=3_600.0, gt=0, description="How long a plan may take that does not say")
+    answer_seconds: float = Field(
+        default=15.0, gt=0, description="A call that was told to stop and does not answer for so long is given up"
+    )
+    command_window_seconds: float = Field(
+        default=2_592_000.0, gt=0, description="So long a repeated command gets its first answer"
+    )
     plan_calls: int = Field(default=256, ge=1, description="Calls in a plan at most")
     command_bytes: int = Field(default=1_048_576, ge=1, description="A command's value at most")
     log_level: Literal["debug", "info", "warning", "error"] = "info"

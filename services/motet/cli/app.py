@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import bench, demo, plans, running, serving
+from motet.cli import bench, demo, directing, looking, plans, running, serving
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -25,6 +25,12 @@ for platform_command in (running.up, running.down, running.status, running.logs,
     app.command(rich_help_panel="The platform on this machine")(platform_command)
 for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.rebuild):
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
+for direct_command in (
+    *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
+    *(looking.approvals, looking.compensations, looking.budgets, looking.breakers),
+):
+    app.command(rich_help_panel="When something goes otherwise")(direct_command)
+app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes otherwise")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")

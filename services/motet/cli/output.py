@@ -10,11 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
+
+COLORS = {
+    **dict.fromkeys(("SUCCEEDED", "COMPENSATED", "APPROVED", "CLOSED"), "green"),
+    **dict.fromkeys(("FAILED", "REJECTED", "COMPENSATION_FAILED", "IN_DOUBT", "DENIED", "OPEN"), "red"),
+    **dict.fromkeys(("SKIPPED", "CANCELLED", "EXPIRED", "WITHDRAWN", "RETRYING", "AWAITING_APPROVAL"), "yellow"),
+}
 
 console = Console(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
@@ -44,3 +51,14 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | N
         console.print(grid)
     else:
         Console(highlight=False, width=10_000).print(grid)
+
+
+def colored(status: str) -> str:
+    """A status in its colour."""
+    return f"[{COLORS.get(status, 'cyan')}]{status}[/]"
+
+
+def rows_of(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
+    """A query's rows by column."""
+    names = [column.name for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

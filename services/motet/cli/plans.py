@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from motet.chassis.errors import ConfigurationError
 from motet.cli.connection import reader, settings
-from motet.cli.output import JsonOption, console, errors, show, table
+from motet.cli.output import JsonOption, colored, console, errors, rows_of, show, table
 from motet.client import Client, Event, Outcome, read_plan_file
 from motet.client.summary import summary
 
@@ -79,12 +79,6 @@ def print_outcome(outcome: Outcome) -> None:
     table(["call", "tool", "outcome", "result"], rows)
 
 
-def colored(status: str) -> str:
-    """A status in its colour."""
-    color = {"SUCCEEDED": "green", "FAILED": "red", "REJECTED": "red", "SKIPPED": "yellow"}.get(status, "cyan")
-    return f"[{color}]{status}[/]"
-
-
 def plan(
     plan_id: Annotated[str, typer.Argument(help=f"A plan's id, or its first {SHORTEST_PREFIX} digits or more")],
     json: JsonOption = False,
@@ -122,7 +116,11 @@ def plan(
         "idempotency_key",
         "isolation",
         "admitted_at",
+        "deadline_at",
+        "stopped_by",
+        "stop_reason",
         "ended_at",
+        "remaining",
         "repeats",
         "history_sha256",
     ):
@@ -136,13 +134,14 @@ def plan(
     if calls:
         console.print()
         table(
-            ["call", "tool", "after", "status", "arguments", "result"],
+            ["call", "tool", "after", "status", "attempt", "arguments", "result"],
             [
                 [
                     one["call_id"],
                     f"{one['tool']} v{one['contract_version']}",
                     ", ".join(str(before) for before in one["after"] or ()),
                     colored(one["status"]),
+                    str(one["attempt"] or ""),
                     escape(jsonlib.dumps(one["arguments"], ensure_ascii=False)),
                     escape(told(one)),
                 ]
@@ -156,12 +155,6 @@ def told(call: dict[str, Any]) -> str:
     if call["error_code"] is not None:
         return f"{call['error_code']}: {call['error_message']}"
     return "" if call["result_sha256"] is None else jsonlib.dumps(call["result"], ensure_ascii=False)
-
-
-def rows_of(cursor: psycopg.Cursor[Any]) -> list[dict[str, Any]]:
-    """A query's rows by column."""
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def events(

@@ -9,18 +9,25 @@
 Nothing here is privileged: a client produces `SubmitPlan` to `motet.commands` and reads `motet.events`, as any Kafka client may.
 """
 
+from motet.client.answers import CommandNotAnswered, Refused, Sent
 from motet.client.client import Client, PlanTimeout, SubmitFailed, Submitted
 from motet.client.events import Event
 from motet.client.outcome import CallOutcome, Outcome
 from motet.client.plans import Call, command, read_plan_file
+from motet.client.policy import Budget, Policy
 
 __all__ = [
+    "Budget",
     "Call",
     "CallOutcome",
     "Client",
+    "CommandNotAnswered",
     "Event",
     "Outcome",
     "PlanTimeout",
+    "Policy",
+    "Refused",
+    "Sent",
     "SubmitFailed",
     "Submitted",
     "command",

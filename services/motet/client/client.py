@@ -18,16 +18,18 @@ from motet.chassis.errors import ConfigurationError, MotetError, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
 from motet.chassis.registry import Registry
+from motet.client.answers import Answers, Sent
+from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
 from motet.client.outcome import Outcome, outcome_of
 from motet.client.plans import Call, command
+from motet.client.policy import Policy
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
-from motet.records import CommandRepeated, DeadLetter, Merged, PlanEnded, PlanRejected, SubmitPlan, ToolContract
+from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, PlanRejected, SubmitPlan
 
 COMMANDS: Final = "motet.commands"
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
-NOT_ON_EVENTS: Final = (SubmitPlan, DeadLetter, Merged, ToolContract)
 FLUSH_SECONDS: Final = 30.0
 
 
@@ -61,7 +63,8 @@ class Client:
     """A connection to Kafka and the registry; a context manager, usable from several threads.
 
     Addresses come from the arguments, else from MOTET_KAFKA_BOOTSTRAP and MOTET_SCHEMA_REGISTRY_URL, else from the platform that runs
-    under `.motet`. Tenant, domain and agent are defaults for `submit`.
+    under `.motet`. Tenant, domain and agent are defaults for `submit`; `direct` has the commands about what is there (cancel, approve, settle
+    and others).
     """
 
     def __init__(
@@ -83,6 +86,8 @@ class Client:
         self.codec = Codec(self.registry)
         self.lock = threading.Lock()
         self.waiting: dict[str, list[Future[Outcome]]] = {}
+        self.answers = Answers()
+        self.direct = Directing(self)
         self.producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -108,6 +113,7 @@ class Client:
         isolation: Literal["plan", "call"] = "plan",
         correlation_id: str | None = None,
         traceparent: str | None = None,
+        policy: Policy | None = None,
     ) -> Submitted:
         """Submits calls as a plan. Raises ConfigurationError for arguments that JSON cannot carry."""
         return self.submit_command(
@@ -120,6 +126,7 @@ class Client:
                 isolation=isolation,
                 correlation_id=correlation_id,
                 traceparent=traceparent,
+                policy=policy,
             )
         )
 
@@ -150,6 +157,26 @@ class Client:
                 break
         self.producer.poll(0)
         return Submitted(plan_id, plan.idempotency_key, future)
+
+    def send(self, asked: Command) -> Sent:
+        """Sends any command; its answer is the event that it causes."""
+        try:
+            value = self.codec.encode(COMMANDS, asked)
+        except (UnicodeEncodeError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the command cannot be written as Avro: {error}") from error
+        future: Future[CommittedEvent] = Future()
+        self.answers.sending()
+
+        def delivered(error: KafkaError | None, message: Any) -> None:
+            if error is None:
+                self.answers.placed(f"{message.topic()}:{message.partition()}:{message.offset()}", future)
+                return
+            self.answers.placed(None, future)
+            future.set_exception(SubmitFailed(f"Kafka did not take the command: {error.str()}"))
+
+        self.producer.produce(COMMANDS, value, domain_key(asked.tenant, asked.domain), on_delivery=delivered)
+        self.flush()
+        return Sent(asked.idempotency_key, future)
 
     def run(self, calls: Sequence[Call], *, timeout_seconds: float | None = 60.0, **options: Any) -> Outcome:
         """Submits calls and waits for their end; the options are those of `submit`."""
@@ -187,7 +214,7 @@ class Client:
             for batch in tail.batches(lambda: False, follow=follow):
                 for message in batch:
                     record = self.codec.decode(message.value)
-                    if isinstance(record, NOT_ON_EVENTS):
+                    if not isinstance(record, CommittedEvent):
                         continue
                     meta = record.meta
                     if meta.tenant != (tenant or meta.tenant) or meta.domain != (domain or meta.domain):
@@ -203,12 +230,15 @@ class Client:
     def take(self, message: Message) -> None:
         """On the listener's thread: ends the futures that a terminal event answers."""
         self.producer.poll(0)
-        if not self.waiting or event_type(message) not in TERMINAL:
+        terminal = self.waiting and event_type(message) in TERMINAL
+        if not terminal and not self.answers.awaited:
             return
         try:
             record = self.codec.decode(message.value)
         except Undecodable:
             return
+        if isinstance(record, CommittedEvent):
+            self.answers.take(record)
         if not isinstance(record, (PlanEnded, PlanRejected, CommandRepeated)):
             return
         outcome = outcome_of(record)
@@ -236,6 +266,8 @@ class Client:
             self.waiting.clear()
         for future in futures:
             future.cancel()
+        for answer in self.answers.drop():
+            answer.cancel()
 
     def __enter__(self) -> Self:
         """Opens nothing: the constructor did."""

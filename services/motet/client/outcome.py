@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from motet.records import CommandRepeated, PlanEnded, PlanRejected, Reason
 
-Status = Literal["SUCCEEDED", "FAILED", "REJECTED"]
+Status = Literal[
+    "SUCCEEDED", "FAILED", "CANCELLED", "IN_DOUBT", "COMPENSATED", "COMPENSATION_FAILED", "REJECTED", "UNKNOWN"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class CallOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A plan's end. `results` are in call order; `reasons` say why a plan was rejected."""
+    """A plan's end. `results` are in call order; `reasons` say why a plan was rejected.
+
+    `remaining` are the calls, by index, that are still in doubt, or that were not undone.
+    """
 
     plan_id: str
     status: Status
@@ -42,6 +47,7 @@ class Outcome:
     reasons: tuple[Reason, ...]
     history_sha256: str | None
     repeated: bool
+    remaining: tuple[int, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as a JSON value, results unpacked."""
@@ -50,6 +56,7 @@ class Outcome:
             "status": self.status,
             "repeated": self.repeated,
             "history_sha256": self.history_sha256,
+            "remaining": list(self.remaining),
             "results": [
                 {
                     "call_id": one.call_id,
@@ -91,5 +98,6 @@ def of_answer(answer: dict[str, Any], *, repeated: bool) -> Outcome:
         )
         for one in answer["results"]
     )
-    status: Status = "SUCCEEDED" if answer["outcome"] == "SUCCEEDED" else "FAILED"
-    return Outcome(answer["plan_id"], status, results, (), answer["history_sha256"], repeated)
+    # An answer that an earlier version kept has no remaining calls.
+    remaining = tuple(answer.get("remaining", ()))
+    return Outcome(answer["plan_id"], answer["outcome"], results, (), answer["history_sha256"], repeated, remaining)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
+from motet.client.policy import Budget, Policy
 from motet.records import PlannedCall, SubmitPlan
 
 
@@ -22,6 +24,7 @@ class Call:
 
     A value `{"$result": {"call": "c0", "pointer": "/id"}}` takes (a part of) an earlier call's result. Without an `id` a call is
     `c0`, `c1` … by its place. `after` names calls that must have succeeded before; `version` picks a contract, or else the newest.
+    With `approval` a person must approve the call, whatever its contract says.
     """
 
     tool: str
@@ -29,6 +32,8 @@ class Call:
     id: str | None = None
     after: Sequence[str] = ()
     version: int | None = None
+    approval: bool = False
+    approval_seconds: float | None = None
 
 
 class WrittenCall(BaseModel):
@@ -41,6 +46,19 @@ class WrittenCall(BaseModel):
     id: str | None = None
     after: list[str] = []
     version: int | None = None
+    approval: bool = False
+    approval_seconds: Annotated[float, Field(strict=False)] | None = None
+
+
+class WrittenBudget(BaseModel):
+    """A budget in a plan file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    calls: int | None = None
+    cost: Annotated[Decimal, Field(strict=False)] | None = None
+    tokens: int | None = None
+    seconds: Annotated[float, Field(strict=False)] | None = None
 
 
 class WrittenPlan(BaseModel):
@@ -54,6 +72,13 @@ class WrittenPlan(BaseModel):
     isolation: Literal["plan", "call"] = "plan"
     idempotency_key: str | None = None
     calls: Annotated[list[WrittenCall], Field(min_length=1)]
+    batch: Literal["collect_all", "fail_fast", "quorum"] = "collect_all"
+    quorum: int | None = None
+    on_failure: Literal["stop", "continue", "compensate"] = "stop"
+    in_doubt: Literal["hold", "end"] = "hold"
+    quarantine: Literal["wait", "refuse"] = "wait"
+    deadline_seconds: Annotated[float, Field(strict=False)] | None = None
+    budget: WrittenBudget | None = None
 
 
 def command(
@@ -66,6 +91,7 @@ def command(
     isolation: Literal["plan", "call"] = "plan",
     correlation_id: str | None = None,
     traceparent: str | None = None,
+    policy: Policy | None = None,
 ) -> SubmitPlan:
     """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
 
@@ -77,7 +103,12 @@ def command(
             arguments = canonical_json(dict(call.arguments))
         except NotCanonical as error:
             raise ConfigurationError(f"call {index} ({call.tool}): {error}") from error
-        planned.append(PlannedCall(call.id or f"c{index}", call.tool, call.version, arguments, tuple(call.after)))
+        planned.append(
+            PlannedCall(
+                *(call.id or f"c{index}", call.tool, call.version, arguments, tuple(call.after)),
+                *(call.approval, call.approval_seconds),
+            )
+        )
     return SubmitPlan(
         idempotency_key or uuid.uuid4().hex,
         tenant,
@@ -87,6 +118,7 @@ def command(
         tuple(planned),
         correlation_id,
         traceparent,
+        (policy or Policy()).record(),
     )
 
 
@@ -105,7 +137,11 @@ def read_plan_file(path: Path, idempotency_key: str | None = None) -> SubmitPlan
             f"{'.'.join(str(part) for part in fault['loc']) or 'the file'}: {fault['msg']}" for fault in error.errors()
         )
         raise ConfigurationError(f"{path}: {faults}") from error
-    calls = [Call(one.tool, one.arguments, one.id, one.after, one.version) for one in written.calls]
+    calls = [
+        Call(one.tool, one.arguments, one.id, one.after, one.version, one.approval, one.approval_seconds)
+        for one in written.calls
+    ]
+    budget = None if written.budget is None else Budget(**written.budget.model_dump())
     return command(
         calls,
         tenant=written.tenant,
@@ -113,4 +149,8 @@ def read_plan_file(path: Path, idempotency_key: str | None = None) -> SubmitPlan
         agent=written.agent,
         idempotency_key=idempotency_key or written.idempotency_key,
         isolation=written.isolation,
+        policy=Policy(
+            *(written.batch, written.quorum, written.on_failure, written.in_doubt, written.quarantine),
+            *(written.deadline_seconds, budget),
+        ),
     )

@@ -1,67 +1,106 @@
-"""Commands by idempotency key: the first answer is kept, a repeat gets it again, other content under the same key is refused."""
+"""Commands by idempotency key: the first answer is kept, a repeat gets it again, other content under the same key is refused.
+
+An answer counts for the window that the settings say, by the log's time, so that a replay forgets it at the same place. Rows that are older
+are deleted in bulk, a bounded number at a time; that changes no decision.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from motet.chassis.canonical import compact
 from motet.records import RepeatStatus
 
+MILLISECONDS: Final = 1_000
+# A hop deletes at most so many expired commands, and looks for them this often, by the log's time.
+EXPIRED_AT_ONCE: Final = 2_000
+EXPIRY_MILLISECONDS: Final = 2_000
+
 
 @dataclass(slots=True)
 class Known:
-    """What a key stands for."""
+    """What a key stands for. `answered_at` is in milliseconds since 1970; None while it is open."""
 
     plan_id: str
     command_sha256: str
     status: RepeatStatus
     terminal_event_id: str | None = None
     answer: str | None = None
+    answered_at: int | None = None
 
 
 class Commands:
     """The commands that a batch touches, read in one query and written in one."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], partition: int, window_seconds: float) -> None:
         self.connection = connection
+        self.partition = partition
+        self.window = int(window_seconds * MILLISECONDS)
         self.known: dict[str, Known] = {}
         self.changed: set[str] = set()
+        self.expired_at = 0
 
     def load(self, keys: Iterable[str]) -> None:
         """Reads the keys of a batch."""
         self.known.clear()
         self.changed.clear()
-        wanted = list(set(keys))
+        self.read(list(set(keys)))
+
+    def read(self, wanted: list[str]) -> None:
+        """Reads keys."""
         if wanted:
             rows = self.connection.execute(
-                "SELECT key_digest, plan_id, command_sha256, status, terminal_event_id, answer FROM command "
+                "SELECT key_digest, plan_id, command_sha256, status, terminal_event_id, answer, answered_at FROM command "
                 "WHERE key_digest = ANY(%s)",
                 (wanted,),
             )
-            self.known = {key: Known(*columns) for key, *columns in rows}
+            self.known.update((key, Known(*columns)) for key, *columns in rows)
+
+    def find(self, key: str, now: int) -> Known | None:
+        """What a key stands for at a time of the log; None if it was never used, or longer ago than the window."""
+        known = self.known.get(key)
+        if known is not None and known.answered_at is not None and known.answered_at + self.window < now:
+            return None
+        return known
 
     def put(self, key: str, known: Known) -> None:
         """Remembers an answer."""
         self.known[key] = known
         self.changed.add(key)
 
-    def save(self) -> None:
-        """Writes what changed."""
+    def answer(self, key: str, event_id: str, answer: str, now: int) -> None:
+        """A command that was open has its answer."""
+        if key not in self.known:
+            self.read([key])
+        known = self.known[key]
+        known.status, known.terminal_event_id, known.answer, known.answered_at = "ENDED", event_id, answer, now
+        self.changed.add(key)
+
+    def save(self, now: int) -> None:
+        """Writes what changed, and deletes some of what is too old."""
+        if now > self.expired_at + EXPIRY_MILLISECONDS:
+            self.expired_at = now
+            self.connection.execute(
+                "DELETE FROM command WHERE key_digest IN (SELECT key_digest FROM command WHERE partition = %s AND answered_at < %s "
+                "ORDER BY answered_at LIMIT %s)",
+                (self.partition, now - self.window, EXPIRED_AT_ONCE),
+            )
         if not self.changed:
             return
         rows = [
-            [key, one.plan_id, one.command_sha256, one.status, one.terminal_event_id, one.answer]
+            [key, one.plan_id, one.command_sha256, one.status, one.terminal_event_id, one.answer, one.answered_at]
             for key, one in ((key, self.known[key]) for key in sorted(self.changed))
         ]
         # One JSON value: an array a column costs the driver several times as much.
         self.connection.execute(
-            "INSERT INTO command (key_digest, plan_id, command_sha256, status, terminal_event_id, answer) "
-            "SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3, r ->> 4, r ->> 5 FROM json_array_elements(%s::json) AS r "
-            "ON CONFLICT (key_digest) DO UPDATE SET status = excluded.status, "
-            "terminal_event_id = excluded.terminal_event_id, answer = excluded.answer",
-            (compact(rows),),
+            "INSERT INTO command (partition, key_digest, plan_id, command_sha256, status, terminal_event_id, answer, answered_at) "
+            "SELECT %s, r ->> 0, r ->> 1, r ->> 2, r ->> 3, r ->> 4, r ->> 5, (r ->> 6)::bigint FROM json_array_elements(%s::json) AS r "
+            "ON CONFLICT (key_digest) DO UPDATE SET plan_id = excluded.plan_id, command_sha256 = excluded.command_sha256, "
+            "status = excluded.status, terminal_event_id = excluded.terminal_event_id, answer = excluded.answer, "
+            "answered_at = excluded.answered_at",
+            (self.partition, compact(rows)),
         )

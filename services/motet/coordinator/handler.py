@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from motet.chassis.canonical import compact
 from motet.chassis.hop import Hop
+from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
+from motet.coordinator import rows
 from motet.coordinator.commands import Commands, Known
+from motet.coordinator.directing import Directing
+from motet.coordinator.log_clock import LogClock
+from motet.coordinator.telling import EVENTS, Cause, Telling
 from motet.plan import (
-    Committed,
-    Contracts,
-    Ended,
     Limits,
     Plan,
-    Schedule,
-    Started,
-    Step,
     admit,
     command_digest,
     key_digest,
@@ -30,20 +29,20 @@ from motet.plan import (
 )
 from motet.records import (
     AdmittedCall,
-    CallsCommitted,
     CallsFinished,
-    CallsStarted,
+    CallsProgressed,
+    CallsReported,
     Claim,
+    Command,
+    CommandRefused,
     CommandRepeated,
-    CommittedCall,
-    Invocation,
-    InvokeCalls,
     Meta,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
     Reason,
     SubmitPlan,
+    TimerFired,
     ToolContract,
 )
 
@@ -51,25 +50,31 @@ COMMANDS: Final = "motet.commands"
 FORWARDED: Final = "motet.forwarded"
 RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
-EVENTS: Final = "motet.events"
-# A record stays well below its topic's limit; what is larger goes out in several.
-CHUNK_CHARACTERS: Final = 400_000
-T = TypeVar("T")
+TIMERS: Final = "motet.timers"
 
 
 def service(settings: Settings) -> Service:
-    """The coordinator. Contracts are taken before results, results before new plans, and the door last."""
-    limits = Limits(calls_per_plan=settings.plan_calls, command_bytes=settings.command_bytes)
+    """The coordinator. Contracts are taken before results, results before timers, these before new plans, and the door last."""
+    limits = Limits(
+        calls_per_plan=settings.plan_calls,
+        command_bytes=settings.command_bytes,
+        plan_seconds=settings.plan_seconds,
+        answer_seconds=settings.answer_seconds,
+    )
     return Service(
         name="coordinator",
         inputs=(
             Input(CONTRACTS, rank=0),
             Input(RESULTS, rank=1),
-            Input(FORWARDED, rank=2),
-            Input(COMMANDS, rank=3, door=True),
+            Input(TIMERS, rank=2),
+            Input(FORWARDED, rank=3),
+            Input(COMMANDS, rank=4, door=True),
+            Input(REPAIRS, rank=5),
         ),
-        outputs=(EVENTS, FORWARDED, "motet.merges", "motet.dead-letters"),
-        open=partial(Coordinator, limits=limits, open_plans=settings.open_plans),
+        outputs=(EVENTS, FORWARDED, TIMERS, REPAIRS, "motet.merges", "motet.dead-letters"),
+        open=partial(
+            Coordinator, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
+        ),
         schema="coordinator",
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
@@ -77,201 +82,186 @@ def service(settings: Settings) -> Service:
 
 
 class Coordinator(Inert):
-    """The open plans of a shard and the queues of their resources, in memory and in rows alike."""
+    """The open plans of a shard and the lines of their resources, in memory and in rows alike."""
 
-    def __init__(self, opening: Opening, limits: Limits, open_plans: int) -> None:
+    def __init__(self, opening: Opening, limits: Limits, open_plans: int, window_seconds: float) -> None:
         self.opening = opening
         self.limits = limits
         self.open_plans = open_plans
-        self.contracts = Contracts()
-        self.commands = Commands(opening.connection)
-        for (record,) in opening.connection.execute(
-            "SELECT record FROM contract WHERE partition = %s ORDER BY name, version", (opening.partition,)
-        ):
-            self.contracts.add(opening.decode(record))
-        rows = opening.connection.execute(
-            "SELECT state FROM open_plan WHERE partition = %s ORDER BY sequence", (opening.partition,)
-        )
-        self.schedule = Schedule.restore([Plan.from_state(state) for (state,) in rows], limits, self.contracts)
+        self.commands = Commands(opening.connection, opening.partition, window_seconds)
+        self.schedule = rows.load(opening, limits)
+        self.directing = Directing(self.schedule, opening.partitions)
+        self.clock = LogClock()
+        self.due: list[tuple[str, int]] = []
+
+    # -- time --------------------------------------------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """Whether something that a plan waits for is due."""
+        if not self.due and self.schedule.alarms.next() is not None:
+            self.due = self.schedule.alarms.take(self.schedule.plans, self.clock.now())
+        return bool(self.due)
+
+    def fire(self, hop: Hop) -> None:
+        """Timers become records: what follows is decided when they come back, at the time that Kafka gave them."""
+        due, self.due = self.due, []
+        hop.exogenous = True
+        for plan_id, at in due:
+            plan = self.schedule.plans.get(plan_id)
+            if plan is not None:
+                meta = hop.meta(
+                    *(plan.admitted_in, hop.wall_ms(), plan.tenant, plan.domain),
+                    *(plan.correlation_id or plan.plan_id, plan.traceparent),
+                )
+                hop.emit(TIMERS, TimerFired(meta, plan_id, at))
+        hop.exogenous = False
+
+    # -- inputs ------------------------------------------------------------------------------------------------------------
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
         """Decides about the records in order, then writes what changed in few statements."""
-        keys = [key_of(one.record) for one in batch if isinstance(one.record, SubmitPlan)]
-        finishing = (one.record.plan_id for one in batch if isinstance(one.record, CallsFinished))
-        open_plans = (self.schedule.plans.get(plan_id) for plan_id in finishing)
-        keys += [key_of(plan) for plan in open_plans if plan is not None]
-        self.commands.load(keys)
+        self.commands.load(self.keys(batch))
         for received in batch:
-            match received.record:
-                case SubmitPlan():
-                    self.submit(received, hop)
-                case CallsFinished():
-                    self.advance(self.schedule.finished(received.record.plan_id, received.record.calls), received, hop)
-                case ToolContract():
-                    self.learn(received)
-        self.save()
+            self.clock.heard(received.timestamp_ms)
+            self.schedule.at(received.timestamp_ms)
+            self.take(received, hop)
+        self.fire(hop)
+        with self.opening.connection.pipeline():
+            self.commands.save(self.schedule.board.now)
+            rows.save(self.opening, self.schedule)
 
-    # -- decisions ---------------------------------------------------------------------------------------------------------
+    def take(self, received: Received, hop: Hop) -> None:
+        """One record."""
+        telling = Telling(hop, self.limits, Cause(received.cause, received.timestamp_ms), self.plan_ended)
+        match received.record:
+            case SubmitPlan() as command:
+                if not self.known(command, plan_id_of(command), received, hop):
+                    self.submit(command, received, hop, telling)
+            case CallsFinished(plan_id=plan_id, calls=calls):
+                telling.tell(self.schedule.finished(plan_id, calls))
+            case TimerFired(plan_id=plan_id):
+                telling.tell(self.schedule.ring(plan_id))
+            case CallsReported() as report:
+                self.progress(report, hop, telling)
+            case ToolContract() as contract:
+                self.schedule.board.contracts.add(contract)
+                rows.save_contract(self.opening, contract, received.value)
+            case command if isinstance(command, Command):
+                if not self.known(command, getattr(command, "plan_id", ""), received, hop):
+                    self.direct(command, received, hop, telling)
 
-    def submit(self, received: Received, hop: Hop) -> None:
-        """Answers a command: again, refused, rejected or admitted."""
-        command: SubmitPlan = received.record
-        key, content = key_of(command), command_digest(command)
-        known = self.commands.known.get(key)
-        if known is not None and known.command_sha256 == content:
-            self.repeat(received, known, hop)
-            return
-        plan_id = plan_id_of(command)
-        if known is not None:
-            message = (
-                f"idempotency key {self.short(command.idempotency_key)!r} was used for plan {known.plan_id} with other content; "
-                "a new plan needs a new key"
+    def keys(self, batch: Sequence[Received]) -> Iterator[str]:
+        """The keys that the records of a batch are about: those of commands, and of plans that may end."""
+        for one in batch:
+            if isinstance(one.record, Command):
+                yield key_of(one.record)
+            plan = self.schedule.plans.get(getattr(one.record, "plan_id", ""))
+            if plan is not None:
+                yield key_of(plan)
+
+    # -- commands ----------------------------------------------------------------------------------------------------------
+
+    def known(self, command: Command, plan_id: str, received: Received, hop: Hop) -> bool:
+        """Whether a command's key was used before: then it is answered here, again or with a refusal."""
+        known = self.commands.find(key_of(command), received.timestamp_ms)
+        if known is None:
+            return False
+        if known.command_sha256 == command_digest(command):
+            hop.emit(
+                EVENTS,
+                CommandRepeated(
+                    self.command_meta(command, received, hop),
+                    known.plan_id,
+                    self.short(command.idempotency_key),
+                    self.short(command.agent),
+                    known.status,
+                    known.terminal_event_id,
+                    known.answer,
+                ),
             )
-            self.reject(received, plan_id, (Reason("KEY_REUSED", message, None),), hop)
-            return
-        admitted = admit(command, plan_id, len(received.value), self.contracts, self.limits)
-        if not isinstance(admitted, Plan):
-            rejected = self.reject(received, plan_id, admitted, hop)
-            self.commands.put(key, Known(plan_id, content, "REJECTED", rejected.meta.event_id, answer_of(rejected)))
-            return
-        self.commands.put(key, Known(plan_id, content, "OPEN"))
-        calls = tuple(
-            AdmittedCall(
-                call.call_id,
-                call.tool,
-                call.contract_version,
-                call.arguments,
-                call.arguments_sha256,
-                tuple(call.after),
-                tuple(Claim(claim.resource, claim.mode) for claim in call.claims),
-                call.effect,
-            )
-            for call in admitted.calls
+            return True
+        what = f"plan {known.plan_id}" if known.plan_id else "another command"
+        message = (
+            f"idempotency key {self.short(command.idempotency_key)!r} was used for {what} with other content; "
+            "something new needs a new key"
         )
-        meta = self.meta(admitted, received, hop)
-        hop.emit(
-            EVENTS,
-            PlanAdmitted(meta, plan_id, admitted.idempotency_key, admitted.agent, admitted.isolation, content, calls),
-        )
-        self.advance(self.schedule.admit(admitted), received, hop)
+        self.refuse(command, plan_id, (Reason("KEY_REUSED", message, None),), received, hop)
+        return True
 
-    def repeat(self, received: Received, known: Known, hop: Hop) -> None:
-        """Gives the first answer again."""
-        command: SubmitPlan = received.record
-        meta = self.command_meta(received, hop)
-        hop.emit(
-            EVENTS,
-            CommandRepeated(
-                meta,
-                known.plan_id,
-                self.short(command.idempotency_key),
-                self.short(command.agent),
-                known.status,
-                known.terminal_event_id,
-                known.answer,
-            ),
-        )
+    def submit(self, command: SubmitPlan, received: Received, hop: Hop, telling: Telling) -> None:
+        """Answers a new plan: rejected or admitted."""
+        plan_id, content = plan_id_of(command), command_digest(command)
+        size, now = len(received.value), received.timestamp_ms
+        plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now)
+        refusal = self.schedule.quarantined(plan) if isinstance(plan, Plan) else None
+        if refusal is None and isinstance(plan, Plan) and plan_id in self.schedule.plans:
+            message = f"plan {plan_id} was submitted before, and something of it is still open"
+            refusal = Reason("PLAN_OPEN", message, None)
+        if not isinstance(plan, Plan) or refusal is not None:
+            reasons = plan if not isinstance(plan, Plan) else (refusal,) if refusal is not None else ()
+            event_id, answer = self.refuse(command, plan_id, reasons, received, hop)
+            self.commands.put(key_of(command), Known(plan_id, content, "REJECTED", event_id, answer, now))
+            return
+        self.commands.put(key_of(command), Known(plan_id, content, "OPEN"))
+        meta = telling.meta(plan)
+        plan.admitted_in = meta.event_id
+        hop.emit(EVENTS, admitted(plan, meta, content))
+        telling.tell(self.schedule.admit(plan))
 
-    def reject(self, received: Received, plan_id: str, reasons: tuple[Reason, ...], hop: Hop) -> PlanRejected:
-        """Refuses a command with every reason."""
-        command: SubmitPlan = received.record
-        meta = self.command_meta(received, hop)
-        rejected = PlanRejected(meta, plan_id, self.short(command.idempotency_key), self.short(command.agent), reasons)
-        hop.emit(EVENTS, rejected)
-        hop.tools.log.info(
-            "plan rejected", event_id=meta.event_id, plan_id=plan_id, reasons=[one.code for one in reasons]
-        )
-        return rejected
+    def direct(self, command: Command, received: Received, hop: Hop, telling: Telling) -> None:
+        """Answers a command about something that is there."""
+        answer = self.directing.answer(command, partial(self.command_meta, command, received, hop), hop)
+        plan_id, key = getattr(command, "plan_id", ""), key_of(command)
+        now, content = received.timestamp_ms, command_digest(command)
+        if isinstance(answer, Reason):
+            event_id, text = self.refuse(command, plan_id, (answer,), received, hop)
+            self.commands.put(key, Known(plan_id, content, "REJECTED", event_id, text, now))
+            return
+        # The first fact is what the command led to.
+        first = hop.next_event_id()
+        telling.tell(answer)
+        self.commands.put(key, Known(plan_id, content, "ENDED", first, None, now))
+
+    def refuse(
+        self, command: Command, plan_id: str, reasons: tuple[Reason, ...], received: Received, hop: Hop
+    ) -> tuple[str, str]:
+        """Refuses a command with every reason; the event's id and content."""
+        meta = self.command_meta(command, received, hop)
+        names = self.short(command.idempotency_key), self.short(command.agent)
+        event: PlanRejected | CommandRefused
+        if isinstance(command, SubmitPlan):
+            event = PlanRejected(meta, plan_id, *names, reasons)
+        else:
+            kind = command.FULL_NAME.rpartition(".")[2]
+            event = CommandRefused(meta, kind, *names, self.short(plan_id) or None, reasons)
+        hop.emit(EVENTS, event)
+        codes = [one.code for one in reasons]
+        hop.tools.log.info("command refused", event_id=meta.event_id, plan_id=plan_id, reasons=codes)
+        return meta.event_id, answer_of(event)
+
+    def progress(self, report: CallsReported, hop: Hop, telling: Telling) -> None:
+        """Running calls say how far they are; former attempts and calls that ended say nothing any more."""
+        plan = self.schedule.plans.get(report.plan_id)
+        if plan is None:
+            return
+        live = []
+        for one in report.calls:
+            call = plan.call_at(one.index)
+            if call is not None and call.attempt == one.attempt and (call.status == "STARTED" or call.lingers):
+                live.append(one)
+        if live:
+            hop.emit(EVENTS, CallsProgressed(telling.meta(plan), plan.plan_id, tuple(live)))
+
+    def plan_ended(self, plan: Plan, ended: PlanEnded) -> None:
+        """A plan's terminal event is the answer for whoever asks again."""
+        self.commands.answer(key_of(plan), ended.meta.event_id, answer_of(ended), self.schedule.board.now)
 
     def short(self, name: str) -> str:
         """A name that is too long is a reason by itself, and must not make the answer too long as well."""
         return name[: self.limits.identifier_length]
 
-    def learn(self, received: Received) -> None:
-        """Takes a contract; a version once known never changes."""
-        contract: ToolContract = received.record
-        self.contracts.add(contract)
-        self.opening.connection.execute(
-            "INSERT INTO contract (partition, name, version, record) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-            (self.opening.partition, contract.name, contract.version, received.value),
-        )
-
-    def advance(self, steps: Sequence[Step], received: Received, hop: Hop) -> None:
-        """Turns the schedule's steps into facts."""
-        for step in steps:
-            plan = step.plan
-            match step:
-                case Started(invocations=invocations):
-                    self.start(plan, invocations, received, hop)
-                case Committed(calls=calls):
-                    self.commit(plan, calls, received, hop)
-                case Ended():
-                    self.end(plan, received, hop)
-
-    def start(self, plan: Plan, invocations: Sequence[Invocation], received: Received, hop: Hop) -> None:
-        """Calls got their resources: says so, and sends each toolset its part."""
-        indexes = tuple(call.index for call in invocations)
-        hop.emit(EVENTS, CallsStarted(self.meta(plan, received, hop), plan.plan_id, indexes))
-        by_toolset: dict[str, list[Invocation]] = {}
-        for call in invocations:
-            by_toolset.setdefault(call.tool.partition(".")[0], []).append(call)
-        for toolset, calls in by_toolset.items():
-            for chunk in chunks(calls, lambda call: len(call.arguments)):
-                meta = self.meta(plan, received, hop)
-                hop.emit(f"motet.invocations.{toolset}", InvokeCalls(meta, plan.plan_id, plan.agent, tuple(chunk)))
-
-    def commit(self, plan: Plan, calls: Sequence[CommittedCall], received: Received, hop: Hop) -> None:
-        """Calls took their place in the plan's history."""
-        for chunk in chunks(list(calls), lambda call: len(call.result or "")):
-            meta = self.meta(plan, received, hop)
-            hop.emit(EVENTS, CallsCommitted(meta, plan.plan_id, tuple(chunk)))
-            plan.committed_in.update({call.index: meta.event_id for call in chunk})
-
-    def end(self, plan: Plan, received: Received, hop: Hop) -> None:
-        """The plan's terminal event, and the answer for whoever asks again."""
-        outcome, results, history = plan.terminal(self.limits)
-        meta = self.meta(plan, received, hop)
-        ended = PlanEnded(meta, plan.plan_id, plan.idempotency_key, plan.agent, outcome, results, history)
-        hop.emit(EVENTS, ended)
-        if outcome != "SUCCEEDED":
-            hop.tools.log.info("plan failed", event_id=meta.event_id, plan_id=plan.plan_id)
-        key = key_of(plan)
-        known = self.commands.known[key]
-        known.status, known.terminal_event_id, known.answer = "ENDED", meta.event_id, answer_of(ended)
-        self.commands.changed.add(key)
-
-    # -- rows --------------------------------------------------------------------------------------------------------------
-
-    def save(self) -> None:
-        """Writes plans that changed, deletes those that ended."""
-        connection, partition = self.opening.connection, self.opening.partition
-        changed = self.schedule.take_changed()
-        open_plans = [plan for plan in changed if not plan.ended]
-        ended = sorted(plan.plan_id for plan in changed if plan.ended)
-        with connection.pipeline():
-            self.commands.save()
-            if open_plans:
-                connection.execute(
-                    "INSERT INTO open_plan (partition, plan_id, sequence, state) "
-                    "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r "
-                    "ON CONFLICT (partition, plan_id) DO UPDATE SET state = excluded.state",
-                    (partition, compact([[plan.plan_id, plan.sequence, plan.to_state()] for plan in open_plans])),
-                )
-            if ended:
-                connection.execute(
-                    "DELETE FROM open_plan WHERE partition = %s AND plan_id = ANY(%s)", (partition, ended)
-                )
-
-    def meta(self, plan: Plan, received: Received, hop: Hop) -> Meta:
-        """The meta of a fact about a plan."""
-        trace, correlation = plan.traceparent, plan.correlation_id
-        return hop.meta(
-            received.cause, received.timestamp_ms, plan.tenant, plan.domain, correlation or plan.plan_id, trace
-        )
-
-    def command_meta(self, received: Received, hop: Hop) -> Meta:
+    def command_meta(self, command: Command, received: Received, hop: Hop) -> Meta:
         """The meta of a fact about a command that became no plan."""
-        command: SubmitPlan = received.record
         correlation = valid_correlation(command.correlation_id, self.limits) or received.cause
         wall, trace = received.timestamp_ms, valid_traceparent(command.traceparent)
         return hop.meta(received.cause, wall, command.tenant, command.domain, correlation, trace)
@@ -283,35 +273,42 @@ class Coordinator(Inert):
         return frozenset({COMMANDS}) if len(self.schedule.plans) >= self.open_plans else frozenset()
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
-        """A command that cannot be handled is rejected; anything else is the chassis's to keep."""
-        if not isinstance(received.record, SubmitPlan):
-            return False
+        """A command that cannot be handled is refused; anything else is the chassis's to keep."""
         command = received.record
-        plan_id = plan_id_of(command)
-        self.reject(received, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), hop)
+        if not isinstance(command, Command):
+            return False
+        plan_id = plan_id_of(command) if isinstance(command, SubmitPlan) else getattr(command, "plan_id", "")
+        self.refuse(command, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
         return True
 
 
-def key_of(asked: SubmitPlan | Plan) -> str:
-    """The digest of the key under which a plan is or was submitted."""
+def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
+    """The event that says what a plan is."""
+    calls = tuple(
+        AdmittedCall(
+            call.call_id,
+            call.tool,
+            call.contract_version,
+            call.arguments,
+            call.arguments_sha256,
+            tuple(call.after),
+            tuple(Claim(claim.resource, claim.mode) for claim in call.claims),
+            call.effect,
+            call.approval != "",
+        )
+        for call in plan.calls
+    )
+    return PlanAdmitted(
+        *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
+        *(plan.policy, plan.deadline),
+    )
+
+
+def key_of(asked: Command | Plan) -> str:
+    """The digest of the key under which a command was sent."""
     return key_digest(asked.tenant, asked.domain, asked.idempotency_key)
 
 
-def answer_of(event: PlanEnded | PlanRejected) -> str:
+def answer_of(event: PlanEnded | PlanRejected | CommandRefused) -> str:
     """A terminal event as the JSON that a repeat is answered with."""
     return compact({name: value for name, value in event.to_avro().items() if name != "meta"})
-
-
-def chunks(items: list[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
-    """Items in parts of a limited size, in order."""
-    part: list[T] = []
-    total = 0
-    for item in items:
-        size = size_of(item)
-        if part and total + size > CHUNK_CHARACTERS:
-            yield part
-            part, total = [], 0
-        part.append(item)
-        total += size
-    if part:
-        yield part

@@ -1,29 +1,38 @@
 """A plan's life, pure: admission against contracts, order among its calls, and what happens next.
 
-`decide` and `evolve` meet in `Schedule`: each input changes it and returns the steps that follow. No I/O, no clock, no randomness.
+`Schedule` is the decider: each input changes its board and returns the steps that follow. No I/O, no clock, no randomness.
 """
 
 from motet.plan.admission import admit, valid_correlation, valid_traceparent
 from motet.plan.contracts import Contracts
+from motet.plan.direct import direct
 from motet.plan.identity import command_digest, key_digest, plan_id_of
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
-from motet.plan.schedule import Committed, Ended, Schedule, Started, Step
+from motet.plan.rows import from_state, to_state
+from motet.plan.schedule import Schedule
+from motet.plan.steps import Committed, Ended, Fact, Started, Step, Stopped, Undoing
 
 __all__ = [
     "Call",
     "Committed",
     "Contracts",
     "Ended",
+    "Fact",
     "Limits",
     "Plan",
     "Schedule",
     "Started",
     "Step",
+    "Stopped",
+    "Undoing",
     "admit",
     "command_digest",
+    "direct",
+    "from_state",
     "key_digest",
     "plan_id_of",
+    "to_state",
     "valid_correlation",
     "valid_traceparent",
 ]

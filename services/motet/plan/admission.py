@@ -14,8 +14,12 @@ from motet.plan.contracts import Contract, Contracts, UnknownResource
 from motet.plan.graph import find_cycle
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
+from motet.plan.spending import DIMENSIONS, Ledger, limit_of
 from motet.plan.text import carriable, unprintable
-from motet.records import Claim, PlannedCall, Reason, SubmitPlan
+from motet.plan.undo import claims_before
+from motet.plan.waits import MILLISECONDS
+from motet.records import Claim, PlannedCall, Policy, Reason, SubmitPlan
+from motet.resources import merged
 
 # Looking for similar names costs milliseconds; one plan may name hundreds of unknown tools.
 HINTS: Final = 3
@@ -23,9 +27,9 @@ TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{1
 
 
 def admit(
-    command: SubmitPlan, plan_id: str, size_bytes: int, contracts: Contracts, limits: Limits
+    command: SubmitPlan, plan_id: str, size_bytes: int, contracts: Contracts, limits: Limits, now: int
 ) -> Plan | tuple[Reason, ...]:
-    """The plan of a command, or all reasons why it is none."""
+    """The plan of a command, or all reasons why it is none. `now` is the command's time in the log, in milliseconds since 1970."""
     whole = list(whole_reasons(command, size_bytes, limits))
     if whole:
         return tuple(whole)
@@ -36,6 +40,8 @@ def admit(
     admission.check_size()
     if admission.reasons:
         return admission.shown()
+    policy = command.policy
+    seconds = limits.plan_seconds if policy.deadline_seconds is None else policy.deadline_seconds
     return Plan(
         plan_id,
         command.idempotency_key,
@@ -46,6 +52,11 @@ def admit(
         command.correlation_id,
         valid_traceparent(command.traceparent),
         admission.calls,
+        policy=policy,
+        admitted=now,
+        deadline=now + int(seconds * MILLISECONDS),
+        ledger=None if policy.budget is None else Ledger(limit_of(policy.budget)),
+        in_line=admission.undone_in_line,
     )
 
 
@@ -61,6 +72,7 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
             f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
         )
         yield Reason("TOO_LARGE", message, None)
+    yield from policy_reasons(command.policy, len(command.calls), limits)
     named = [("idempotency_key", command.idempotency_key), ("agent", command.agent)]
     if command.correlation_id is not None:
         named.append(("correlation_id", command.correlation_id))
@@ -68,6 +80,33 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
         fault = identifier_fault(value, limits)
         if fault:
             yield Reason("BAD_IDENTIFIER", f"{name} {fault}", None)
+
+
+def policy_reasons(policy: Policy, calls: int, limits: Limits) -> Iterator[Reason]:
+    """What is wrong with a policy."""
+    words = {
+        "batch": policy.batch,
+        "on_failure": policy.on_failure,
+        "in_doubt": policy.in_doubt,
+        "quarantine": policy.quarantine,
+    }
+    for name, word in words.items():
+        if word == "UNKNOWN":
+            yield Reason("BAD_POLICY", f"{name} is a word that this version does not know", None)
+    if policy.batch == "QUORUM" and not 1 <= (policy.quorum or 0) <= calls:
+        message = f"quorum is {policy.quorum}, and the plan has {calls} calls: from 1 to so many can be enough"
+        yield Reason("BAD_POLICY", message, None)
+    if policy.batch != "QUORUM" and policy.quorum is not None:
+        yield Reason("BAD_POLICY", f"quorum is {policy.quorum}, and batch is {policy.batch}: it goes with QUORUM", None)
+    seconds = policy.deadline_seconds
+    # Written so that NaN is refused.
+    if seconds is not None and not 0 < seconds <= limits.longest_plan_seconds:
+        message = f"deadline_seconds is {seconds:g}; it is above 0 and at most {limits.longest_plan_seconds:g}"
+        yield Reason("BAD_POLICY", message, None)
+    if policy.budget is not None:
+        for name, limit in zip(DIMENSIONS, limit_of(policy.budget), strict=True):
+            if limit is not None and limit < 0:
+                yield Reason("BAD_POLICY", f"the budget's {name} is {limit}; it is 0 or more", None)
 
 
 def valid_traceparent(text: str | None) -> str | None:
@@ -102,6 +141,9 @@ class Admission:
         self.calls: list[Call] = []
         self.edges: list[tuple[int, ...]] = []
         self.hints = HINTS
+        self.compensates = command.policy.on_failure == "COMPENSATE"
+        # Whether compensations get in line by themselves, because the plan will not hold what they use when they run.
+        self.undone_in_line = command.isolation != "PLAN"
         self.index_of: dict[str, int] = {}
         for index, call in enumerate(command.calls):
             self.index_of.setdefault(call.call_id, index)
@@ -153,6 +195,12 @@ class Admission:
         if claims is None:
             return
         record = contract.record
+        undoing = self.undoing_of(call, contract)
+        if self.compensates and undoing is not None and record.effect != "PURE":
+            more = claims_before(arguments, contract, undoing, self.command.tenant, self.command.domain)
+            self.undone_in_line = self.undone_in_line or more is None
+            claims = merged((*claims, *(more or ())))
+        approval, seconds = self.approval_of(call, contract)
         self.calls.append(
             Call(
                 call.call_id,
@@ -164,6 +212,9 @@ class Admission:
                 claims,
                 record.effect,
                 refers,
+                approval="NEEDED" if approval else "",
+                approval_seconds=seconds if approval else 0.0,
+                undo_version=0 if undoing is None else undoing.record.version,
             )
         )
 
@@ -219,6 +270,29 @@ class Admission:
             hint = f"; did you mean {', '.join(close)}?" if close else ""
             self.refuse("UNKNOWN_TOOL", f"no tool is named {call.tool[:200]!r}{hint}", call.call_id)
         return None
+
+    def approval_of(self, call: PlannedCall, contract: Contract) -> tuple[bool, float]:
+        """Whether a person must approve a call, and how long that may take."""
+        record = contract.record
+        approval = record.approval or call.approval
+        # Calls that wait for a person get in line when they are approved, and the plan cannot hold anything for so long.
+        self.undone_in_line = self.undone_in_line or approval
+        seconds = record.approval_seconds if call.approval_seconds is None else call.approval_seconds
+        if not 0 < seconds <= self.limits.longest_plan_seconds:
+            message = f"approval_seconds is {seconds:g}; it is above 0 and at most {self.limits.longest_plan_seconds:g}"
+            self.refuse("BAD_POLICY", message, call.call_id)
+        return approval, seconds
+
+    def undoing_of(self, call: PlannedCall, contract: Contract) -> Contract | None:
+        """The contract of the tool that undoes a call, as it is known now; a plan that compensates needs it."""
+        how = contract.record.compensation
+        if how is None:
+            return None
+        undoing = self.contracts.get(how.tool, how.contract_version)
+        if undoing is None and self.compensates:
+            message = f"{call.tool} is undone by {how.tool}, which has no contract: is its tool service running?"
+            self.refuse("UNKNOWN_COMPENSATION", message, call.call_id)
+        return undoing
 
     def claims_of(self, call: PlannedCall, contract: Contract, arguments: dict[str, Any]) -> tuple[Claim, ...] | None:
         """The resources of a call, or None with a reason noted."""

@@ -12,6 +12,8 @@ import jsonschema_rs
 
 from motet.chassis.canonical import canonical_json
 from motet.plan.arguments import REFERENCE
+from motet.plan.spending import Vector
+from motet.plan.waits import MILLISECONDS, deadline_ms
 from motet.records import Claim, ClaimMode, ToolContract
 from motet.resources.queues import merged
 
@@ -79,6 +81,9 @@ class Contract:
         self.defaults = {
             name: one["default"] for name, one in properties.items() if isinstance(one, dict) and "default" in one
         }
+        self.toolset = record.toolset
+        self.deadline_ms = deadline_ms(record)
+        self.estimate: Vector = (1, record.cost_micros, record.tokens, int(record.timeout_seconds * MILLISECONDS))
         self.templates = tuple(
             Template(tuple(PLACEHOLDER.split(claim.template)), claim.mode, claim.template) for claim in record.claims
         )
@@ -88,6 +93,13 @@ class Contract:
         if self.validator.is_valid(arguments):
             return
         for error in self.validator.iter_errors(arguments):
+            place = "/".join(str(part) for part in error.instance_path)
+            yield f"at /{place}: {error.message}"
+
+    def result_faults(self, result: Any) -> Iterator[str]:
+        """What the result schema says against a result that somebody gives instead of the tool."""
+        validator = jsonschema_rs.validator_for(json.loads(self.record.result_schema), retriever=refuse)
+        for error in validator.iter_errors(result):
             place = "/".join(str(part) for part in error.instance_path)
             yield f"at /{place}: {error.message}"
 

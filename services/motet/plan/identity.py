@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from motet.chassis.canonical import compact, digest
-from motet.records import SubmitPlan
+from motet.records import Command, Policy, SubmitPlan
+
+# Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
+NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent")
 
 
 def key_digest(tenant: str, domain: str, idempotency_key: str) -> str:
@@ -11,10 +14,18 @@ def key_digest(tenant: str, domain: str, idempotency_key: str) -> str:
     return digest(tenant, domain, idempotency_key)
 
 
-def command_digest(command: SubmitPlan) -> str:
+def command_digest(command: Command) -> str:
     """SHA-256 over what a command asks for; where it came from and how it is traced does not count."""
+    if not isinstance(command, SubmitPlan):
+        asked = {name: value for name, value in command.to_avro().items() if name not in NOT_ASKED}
+        return digest(compact([command.FULL_NAME, asked]))
     calls = [[c.call_id, c.tool, c.contract_version, c.arguments, list(c.after)] for c in command.calls]
-    return digest(compact([command.agent, command.isolation, calls]))
+    asked_of_plan: list[object] = [command.agent, command.isolation, calls]
+    # What came with version 2 counts where it is said, so that a plan without it keeps its name.
+    approvals = [[c.approval, c.approval_seconds] for c in command.calls]
+    if command.policy != Policy() or any(approval != [False, None] for approval in approvals):
+        asked_of_plan += [command.policy.to_avro(), approvals]
+    return digest(compact(asked_of_plan))
 
 
 def plan_id_of(command: SubmitPlan) -> str:

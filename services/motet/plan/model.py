@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from motet.chassis.canonical import compact, digest, sha256_text
 from motet.plan.graph import topological_order
 from motet.plan.limits import Limits
-from motet.records import CallOutcome, CallResult, Claim, CommittedCall, Failure, Isolation, PlanOutcome
+from motet.plan.spending import Ledger
+from motet.records import (
+    BarrierCause,
+    CallOutcome,
+    CallResult,
+    Claim,
+    CommittedCall,
+    Failure,
+    Isolation,
+    PlanOutcome,
+    Policy,
+)
 
-Status = Literal["WAITING", "STARTED", "DONE"]
+# RETRYING: an attempt failed and another is due. IN_DOUBT: nobody knows whether it happened, and the plan waits to be told.
+Status = Literal["WAITING", "STARTED", "RETRYING", "IN_DOUBT", "DONE"]
+# What a call still is that has its place in the history: an attempt of it runs, or nobody knows whether it happened.
+Lingering = Literal["", "RUNNING", "IN_DOUBT"]
+Approval = Literal["", "NEEDED", "ASKED", "GRANTED"]
 
 
 @dataclass(slots=True)
@@ -34,14 +49,46 @@ class Call:
     result_sha256: str | None = None
     error: Failure | None = None
     attempt: int = 0
-    # Derived, not stored: whether the queues gave it everything, and how many calls it still waits for.
+    # When its first attempt was sent, and when its last one was; milliseconds since 1970, by the log.
+    began: int = 0
+    # -- what most calls never have; kept together in a row -----------------------------------------------------------------
+    # What it waits for is due: the next attempt, the end of an approval, an answer.
+    due: int = 0
+    approval: Approval = ""
+    approval_seconds: float = 0.0
+    # Some attempt may have happened; how many invocations only asked about that; whether the present one does; how many
+    # invocations do not count as attempts of the tool.
+    uncertain: bool = False
+    asked: int = 0
+    asks: bool = False
+    uncounted: int = 0
+    told: bool = False
+    lingers: Lingering = ""
+    # The part of the plan with which it got in line; -1: not yet, it waits for a person.
+    part: int = 0
+    # The version of the contract that undoes it, 0 if there is none; whether it is to be undone whatever the plan's policy.
+    undo_version: int = 0
+    undo: bool = False
+    # What it returned too late for the history.
+    late_result: str | None = None
+    # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
     granted: bool = False
     waits: int = 0
+
+    @property
+    def runs(self) -> int:
+        """How often the tool itself was tried."""
+        return self.attempt - self.uncounted
+
+    @property
+    def open(self) -> bool:
+        """Whether something of it may still come: it has not ended, or lingers."""
+        return self.status != "DONE" or self.lingers != ""
 
 
 @dataclass(slots=True)
 class Plan:
-    """An open plan."""
+    """A plan from its admission until nothing of it is open."""
 
     plan_id: str
     idempotency_key: str
@@ -52,11 +99,32 @@ class Plan:
     correlation_id: str | None
     traceparent: str | None
     calls: list[Call]
-    sequence: int = 0
     committed: int = 0
     committed_in: dict[int, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    # Milliseconds since 1970, by the log; the plan ends by its deadline.
+    admitted: int = 0
+    admitted_in: str = ""
+    deadline: int = 0
+    barrier: BarrierCause | Literal[""] = ""
+    # When each part of it, or a compensation, got in line: the number of that entry among all of the shard. Which of them no longer
+    # hold what their calls had.
+    entered: dict[str, int] = field(default_factory=dict)
+    released: list[str] = field(default_factory=list)
+    ledger: Ledger | None = None
+    # Calls whose effects are still to be undone, the next one first; the compensations that were begun, by the call they undo.
+    undo: list[int] = field(default_factory=list)
+    undoing: bool = False
+    undo_failed: bool = False
+    # Compensations get in line like calls of their own, because the plan does not hold their resources.
+    in_line: bool = False
+    compensations: dict[int, Call] = field(default_factory=dict)
+    # Set with the terminal event; a plan of which something lingers is kept.
+    outcome: PlanOutcome = "UNKNOWN"
+    # -- derived ------------------------------------------------------------------------------------------------------------
     order: list[int] = field(default_factory=list)
     followers: list[list[int]] = field(default_factory=list)
+    alarm: int = 0
 
     def __post_init__(self) -> None:
         """Derives the order and the edges."""
@@ -64,18 +132,54 @@ class Plan:
         self.order = topological_order(after)
         self.followers = [[] for _ in self.calls]
         for index, call in enumerate(self.calls):
-            call.waits = sum(self.calls[before].outcome != "SUCCEEDED" for before in call.after)
+            call.waits = sum(not self.lets_pass(self.calls[before]) for before in call.after)
             for before in call.after:
                 self.followers[before].append(index)
 
-    def may_start(self, index: int) -> bool:
-        """Whether a call has its resources and everything that it comes after."""
-        call = self.calls[index]
-        return call.granted and call.waits == 0 and call.status == "WAITING"
+    def lets_pass(self, call: Call) -> bool:
+        """Whether calls behind this one may start: it succeeded, or it ended and the plan goes on all the same."""
+        return call.outcome == "SUCCEEDED" or (call.status == "DONE" and self.policy.on_failure == "CONTINUE")
 
-    def key_of(self, index: int) -> str:
-        """A call's idempotency key: the same whoever derives it, and another one for every call and content."""
+    def may_start(self, index: int) -> bool:
+        """Whether a call has its resources, everything that it comes after, and its approval."""
         call = self.calls[index]
+        return call.granted and call.waits == 0 and call.status == "WAITING" and call.approval in ("", "GRANTED")
+
+    def call_at(self, index: int) -> Call | None:
+        """A call, or the compensation of one: these are numbered behind the calls."""
+        if 0 <= index < len(self.calls):
+            return self.calls[index]
+        return self.compensations.get(index - len(self.calls))
+
+    def granted_at(self, index: int) -> None:
+        """The queues gave a call, or a compensation, everything."""
+        call = self.call_at(index)
+        if call is not None:
+            call.granted = True
+
+    def everything(self) -> Iterator[tuple[int, Call]]:
+        """Calls and compensations with their indexes."""
+        yield from enumerate(self.calls)
+        for index, call in self.compensations.items():
+            yield len(self.calls) + index, call
+
+    @property
+    def sequence(self) -> int:
+        """Its place among all plans of the shard, by when it first got in line."""
+        return min(self.entered.values(), default=0)
+
+    def line_of(self, index: int) -> str:
+        """The name under which a call got in line: the plan's own, or that of a later part or of a compensation."""
+        call = self.call_at(index)
+        if index >= len(self.calls):
+            return f"{self.plan_id}#u{index - len(self.calls)}"
+        return self.plan_id if call is None or call.part <= 0 else f"{self.plan_id}#{call.part}"
+
+    def key_of(self, index: int, call: Call) -> str:
+        """A call's idempotency key: the same whoever derives it, and another one for every call and content.
+
+        The index tells two identical calls of a plan apart.
+        """
         return digest(
             self.tenant, self.plan_id, str(index), call.tool, str(call.contract_version), call.arguments_sha256
         )[:32]
@@ -85,7 +189,7 @@ class Plan:
         call = self.calls[index]
         call.status, call.outcome, call.result, call.error = "DONE", outcome, result, error
         call.result_sha256 = None if result is None else sha256_text(result)
-        if outcome == "SUCCEEDED":
+        if self.lets_pass(call):
             for follower in self.followers[index]:
                 self.calls[follower].waits -= 1
         return self.followers[index]
@@ -106,13 +210,52 @@ class Plan:
         return out
 
     @property
-    def ended(self) -> bool:
+    def complete(self) -> bool:
         """Whether every call took its place."""
         return self.committed == len(self.calls)
 
+    @property
+    def ended(self) -> bool:
+        """Whether its terminal event was decided."""
+        return self.outcome != "UNKNOWN"
+
+    @property
+    def finished(self) -> bool:
+        """Whether it ended and nothing of it is open."""
+        return self.ended and not self.undo and not any(call.open for _, call in self.everything())
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether what its calls did is what it was meant to do."""
+        if self.policy.batch == "QUORUM":
+            return self.successes >= (self.policy.quorum or 0)
+        return all(call.outcome == "SUCCEEDED" for call in self.calls)
+
+    @property
+    def successes(self) -> int:
+        """Calls that succeeded."""
+        return sum(call.outcome == "SUCCEEDED" for call in self.calls)
+
+    @property
+    def remaining(self) -> tuple[int, ...]:
+        """The calls that are not undone though they should be, and those in doubt."""
+        doubtful = (index for index, call in enumerate(self.calls) if call.lingers == "IN_DOUBT")
+        return tuple(dict.fromkeys((*self.undo, *doubtful)))
+
+    def verdict(self) -> PlanOutcome:
+        """The outcome of a plan that ends now."""
+        if self.undo_failed:
+            return "COMPENSATION_FAILED"
+        if any(call.lingers == "IN_DOUBT" for call in self.calls):
+            return "IN_DOUBT"
+        if self.succeeded:
+            return "SUCCEEDED"
+        if self.undoing and self.policy.on_failure == "COMPENSATE":
+            return "COMPENSATED"
+        return "CANCELLED" if self.barrier == "CANCEL" else "FAILED"
+
     def terminal(self, limits: Limits) -> tuple[PlanOutcome, tuple[CallResult, ...], str]:
         """Outcome, results in call order (large ones by event and digest), and the digest of the committed history."""
-        outcome: PlanOutcome = "SUCCEEDED" if all(call.outcome == "SUCCEEDED" for call in self.calls) else "FAILED"
         left = limits.inline_result_bytes
         results = []
         for index, call in enumerate(self.calls):
@@ -141,58 +284,4 @@ class Plan:
             ]
             for call in self.calls
         ]
-        return outcome, tuple(results), sha256_text(compact(history))
-
-    def to_state(self) -> str:
-        """The plan as a row keeps it."""
-        calls = [
-            [
-                *(call.call_id, call.tool, call.contract_version, call.arguments, call.arguments_sha256, call.after),
-                *(
-                    [[claim.resource, claim.mode] for claim in call.claims],
-                    call.effect,
-                    call.refers,
-                    call.key,
-                    call.status,
-                ),
-                *(call.outcome, call.result, call.result_sha256),
-                *(None if call.error is None else [call.error.code, call.error.message], call.attempt),
-            ]
-            for call in self.calls
-        ]
-        head = [self.plan_id, self.idempotency_key, self.tenant, self.domain, self.agent, self.isolation]
-        # ensure_ascii: PostgreSQL's text holds no NUL, and JSON's escapes hold everything.
-        return json.dumps(
-            [*head, self.correlation_id, self.traceparent, calls, self.sequence, self.committed, self.committed_in],
-            separators=(",", ":"),
-        )
-
-    @staticmethod
-    def from_state(state: str) -> Plan:
-        """The plan of a row."""
-        plan_id, key, tenant, domain, agent, isolation, correlation, trace, calls, sequence, committed, where = (
-            json.loads(state)
-        )
-        return Plan(
-            plan_id,
-            key,
-            tenant,
-            domain,
-            agent,
-            isolation,
-            correlation,
-            trace,
-            [call_from(fields) for fields in calls],
-            sequence,
-            committed,
-            {int(index): event_id for index, event_id in where.items()},
-        )
-
-
-def call_from(fields: list[Any]) -> Call:
-    """A call of a row."""
-    fields = list(fields)
-    fields[5] = tuple(fields[5])
-    fields[6] = tuple(Claim(resource, mode) for resource, mode in fields[6])
-    fields[14] = None if fields[14] is None else Failure(*fields[14])
-    return Call(*fields)
+        return self.outcome, tuple(results), sha256_text(compact(history))

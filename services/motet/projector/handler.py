@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from motet.chassis.hop import Hop
+from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.projector import surface
@@ -26,7 +27,8 @@ def declaration() -> Service:
     """What the projector reads and writes."""
     return Service(
         name=NAME,
-        inputs=tuple(Input(topic) for topic in TOPICS),
+        # A projection does not depend on the order of its topics, so that nothing is journalled.
+        inputs=(*(Input(topic) for topic in TOPICS), Input(REPAIRS, rank=1)),
         outputs=("motet.dead-letters",),
         open=Projector,
         schema=NAME,

@@ -107,7 +107,9 @@ def has_table(connection: psycopg.Connection[Any], name: str) -> bool:
 def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple[str, int], int]:
     """How far the live tables are, by topic and partition."""
     query = f"SELECT topic, partition, next_offset FROM {NAME}.shard_offset ORDER BY topic, partition {lock}"
-    return {(topic, partition): offset for topic, partition, offset in connection.execute(query.encode())}
+    rows = connection.execute(query.encode())
+    # What the projector reads beside its topics changes no table.
+    return {(topic, partition): offset for topic, partition, offset in rows if topic in TOPICS}
 
 
 def advance(

@@ -9,7 +9,9 @@ from typing import Any, Final
 import psycopg
 
 from motet.chassis.errors import ConfigurationError
-from motet.projector.tables import EFFECTS_COLUMNS, EFFECTS_COMMENT, TABLES, Table
+from motet.projector.definition import Table
+from motet.projector.tables import TABLES
+from motet.projector.views import VIEWS
 
 SCHEMA: Final = "motet"
 # Reads everything; grant it to operators.
@@ -75,16 +77,12 @@ def statements(schema: str) -> Iterator[str]:
     """The DDL, in order."""
     for table in TABLES:
         yield from table_statements(schema, table)
-    view = f"{schema}.effects"
-    yield (
-        f"CREATE VIEW {view} WITH (security_invoker = true) AS SELECT {', '.join(EFFECTS_COLUMNS)} FROM {schema}.calls "
-        "WHERE effect <> 'PURE' AND status IN ('SUCCEEDED', 'FAILED') AND attempt > 0"
-    )
-    yield f"COMMENT ON VIEW {view} IS {quoted(EFFECTS_COMMENT)}"
-    calls = next(table for table in TABLES if table.name == "calls")
-    for column in calls.columns:
-        if column.name in EFFECTS_COLUMNS:
-            yield f"COMMENT ON COLUMN {view}.{column.name} IS {quoted(column.comment)}"
+    for view in VIEWS:
+        name = f"{schema}.{view.name}"
+        yield f"CREATE VIEW {name} WITH (security_invoker = true) AS {view.query.format(schema=schema)}"
+        yield f"COMMENT ON VIEW {name} IS {quoted(view.comment)}"
+        for column, meaning in view.columns.items():
+            yield f'COMMENT ON COLUMN {name}."{column}" IS {quoted(meaning)}'
     yield f"GRANT USAGE ON SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
     yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
 

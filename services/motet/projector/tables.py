@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column; `type` is PostgreSQL's, with constraints."""
-
-    name: str
-    type: str
-    comment: str
-
-    @property
-    def plain_type(self) -> str:
-        """The type alone."""
-        return self.type.partition(" ")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table. Rows of a `tenant` are seen by that tenant; a table without a tenant is for everybody."""
-
-    name: str
-    comment: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
-    indexes: tuple[str, ...] = ()
-    has_tenant: bool = True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns' names."""
-        return tuple(column.name for column in self.columns)
-
-
-def columns(*lines: tuple[str, str, str]) -> tuple[Column, ...]:
-    """Columns from name, type and comment."""
-    return tuple(Column(*line) for line in lines)
-
-
-TENANT: Final = ("tenant", "text NOT NULL", "Whose it is.")
-DOMAIN: Final = ("domain", "text NOT NULL", "The unit of total order within the tenant.")
+from motet.projector.definition import DOMAIN, TENANT, Table, columns
+from motet.projector.fault_tables import (
+    APPROVALS,
+    BREAKERS,
+    BUDGETS,
+    COMMANDS_REFUSED,
+    COMPENSATIONS,
+    FORMER_ATTEMPTS,
+)
 
 PLANS: Final = Table(
     "plans",
@@ -59,7 +28,26 @@ PLANS: Final = Table(
             "text",
             "PLAN: resources are held until the plan ends. CALL: until the call ends. Null if rejected.",
         ),
-        ("status", "text NOT NULL", "OPEN, SUCCEEDED, FAILED or REJECTED."),
+        (
+            "status",
+            "text NOT NULL",
+            "OPEN, STOPPING, COMPENSATING; SUCCEEDED, FAILED, CANCELLED, IN_DOUBT, COMPENSATED, COMPENSATION_FAILED; REJECTED.",
+        ),
+        (
+            "batch",
+            "text",
+            "COLLECT_ALL, FAIL_FAST or QUORUM: what a call's end means for its siblings. Null if rejected.",
+        ),
+        ("quorum", "integer", "How many successes are enough."),
+        ("on_failure", "text", "STOP, CONTINUE or COMPENSATE: what it does that cannot succeed any more."),
+        ("in_doubt", "text", "HOLD or END: what it does with a call in doubt."),
+        ("quarantine", "text", "WAIT or REFUSE: what it does that needs a resource of a call in doubt."),
+        ("deadline_at", "timestamptz", "It ends by then."),
+        ("stopped_by", "text", "Why its barrier was raised: CANCEL, FAIL_FAST, QUORUM or DEADLINE."),
+        ("stopped_at", "timestamptz", "Since when nothing of it starts any more."),
+        ("stop_reason", "text", "Why, for people."),
+        ("stop_agent", "text", "Who asked for it."),
+        ("remaining", "integer[]", "Calls that are still in doubt or not undone, by index."),
         ("calls", "integer NOT NULL", "How many calls it has; 0 if rejected."),
         ("reasons", "json", "Why it was rejected: code, message and call_id each. Null if admitted."),
         ("correlation_id", "text", "What the client says that the plan belongs to, or the plan's id."),
@@ -95,19 +83,36 @@ CALLS: Final = Table(
         ("after", "integer[] NOT NULL", "The calls, by index, that must have succeeded before."),
         ("arguments", "json NOT NULL", "The arguments as admitted; a $result stands for an earlier call's result."),
         ("arguments_sha256", "text NOT NULL", "SHA-256 of the canonical arguments, results filled in once it started."),
-        ("status", "text NOT NULL", "WAITING, STARTED, SUCCEEDED, FAILED or SKIPPED."),
-        ("started_at", "timestamptz", "When it got its resources. Null while it waits."),
+        (
+            "status",
+            "text NOT NULL",
+            "WAITING, AWAITING_APPROVAL, STARTED, RETRYING, RECONCILING or IN_DOUBT; SUCCEEDED, FAILED, SKIPPED, CANCELLED or IN_DOUBT.",
+        ),
+        ("approval", "boolean NOT NULL", "True if a person must approve it."),
+        ("started_at", "timestamptz", "When it got its resources and was sent first. Null while it waits."),
+        ("attempt_started_at", "timestamptz", "When its last attempt was sent."),
+        ("next_attempt_at", "timestamptz", "When the next attempt is due. Null if none is."),
+        ("progress", "json", "What it said last while it ran."),
+        ("progressed_at", "timestamptz", "When it said so."),
+        ("in_doubt", "boolean NOT NULL", "True while nobody knows whether it happened."),
+        ("in_doubt_since", "timestamptz", "Since when that is not known, or was not."),
+        ("finding", "text", "What was found out: HAPPENED, DID_NOT_HAPPEN or COMPENSATE."),
+        ("settled_by", "text", "Who found it out."),
+        ("settled_at", "timestamptz", "When."),
+        ("late_outcome", "text", "How it ended after it had its place in the history; recorded, and not merged."),
+        ("late_result", "json", "What it returned too late, or what somebody found that it had returned."),
+        ("late_error", "text", "One word why it failed too late."),
         ("committed_at", "timestamptz", "When it took its place in the plan's history."),
         ("result", "json", "What the tool returned. Null unless it succeeded."),
         ("result_sha256", "text", "SHA-256 of the result's canonical JSON."),
         ("error_code", "text", "One word for programs. Null unless it failed or was skipped."),
         ("error_message", "text", "A sentence for people and models."),
         ("key", "text", "The idempotency key of its effect, minted by Motet."),
-        ("attempt", "integer", "Which attempt ended it, from 1; 0 if it never started."),
+        ("attempt", "integer", "Which attempt was its last, from 1; 0 if it never started."),
         ("committed_event_id", "text", "The CallsCommitted event."),
     ),
     ("plan_id", "index"),
-    ("tenant, tool",),
+    ("tenant, tool", "tenant, in_doubt_since) WHERE (in_doubt"),
 )
 
 RESOURCES: Final = Table(
@@ -118,11 +123,18 @@ RESOURCES: Final = Table(
         DOMAIN,
         ("resource", "text NOT NULL", "The resource's name, such as account:42."),
         ("mode", "text NOT NULL", "READ, WRITE or COMMUTE."),
-        ("state", "text NOT NULL", "HOLDS or WAITS."),
+        (
+            "state",
+            "text NOT NULL",
+            "HOLDS; WAITS for others; AWAITS_APPROVAL, not in line before; QUARANTINE: the call is in doubt.",
+        ),
         ("plan_id", "text NOT NULL", "The plan."),
         ("index", "integer NOT NULL", "The call of the plan."),
         ("isolation", "text NOT NULL", "PLAN: until the plan ends. CALL: until the call is committed."),
-        ("since", "timestamptz NOT NULL", "Since when it waits or holds."),
+        ("since", "timestamptz NOT NULL", "Since when it is in this state."),
+        ("call_ended", "boolean NOT NULL", "True if the call has its place in the history."),
+        ("plan_ended", "boolean NOT NULL", "True if the plan has ended."),
+        ("open", "boolean NOT NULL", "True if the call still runs or is in doubt, whatever the history says."),
     ),
     ("plan_id", "index", "resource"),
     ("tenant, domain, resource",),
@@ -166,6 +178,11 @@ DEAD_LETTERS: Final = Table(
         ("code", "text NOT NULL", "Why, in one word."),
         ("reason", "text NOT NULL", "Why, in a sentence."),
         ("parked", "boolean NOT NULL", "Whether later records of its key wait, because order matters there."),
+        ("state", "text NOT NULL", "OPEN, REDRIVEN, FAILED_AGAIN or DISCARDED."),
+        ("repaired_at", "timestamptz", "When somebody did something about it."),
+        ("repaired_by", "text", "Who."),
+        ("repair_reason", "text", "Why."),
+        ("released", "integer", "How many records that had waited behind it were handled then."),
     ),
     ("event_id",),
     ("tenant, appended_at",),
@@ -184,6 +201,27 @@ CONTRACTS: Final = Table(
         ("result_schema", "json NOT NULL", "JSON Schema of the result."),
         ("claims", "json NOT NULL", "The resources that a call uses, as templates, each with its mode."),
         ("timeout_seconds", "float8 NOT NULL", "The limit of one attempt."),
+        ("attempts", "integer NOT NULL", "How often a call is tried at most."),
+        (
+            "backoff_seconds",
+            "float8 NOT NULL",
+            "The wait before the second attempt; each further one is twice as long.",
+        ),
+        ("backoff_limit_seconds", "float8 NOT NULL", "The longest wait between attempts."),
+        ("deadline_seconds", "float8", "The limit of a call, all attempts together; null: it follows from the others."),
+        ("heartbeat_seconds", "float8", "An attempt that says nothing for so long is given up."),
+        ("window_seconds", "float8 NOT NULL", "So long a result is kept for repeats of its key."),
+        ("compensation", "json", "The tool that undoes a call, and its arguments."),
+        ("approval", "boolean NOT NULL", "True if a person must approve each call."),
+        ("approval_seconds", "float8 NOT NULL", "How long that may take."),
+        ("cost_micros", "bigint NOT NULL", "The most that a call costs, in millionths of the tenant's currency."),
+        ("tokens", "bigint NOT NULL", "The most tokens that a call takes."),
+        (
+            "breaker_failures",
+            "integer NOT NULL",
+            "After so many failed attempts in a row calls fail at once; 0: never.",
+        ),
+        ("breaker_reset_seconds", "float8 NOT NULL", "How long they do."),
         ("sha256", "text NOT NULL", "SHA-256 of the contract's content."),
         ("published_at", "timestamptz NOT NULL", "When it was published first."),
     ),
@@ -216,6 +254,17 @@ USAGE: Final = Table(
         ("calls_succeeded", "bigint NOT NULL", "Calls that succeeded."),
         ("calls_failed", "bigint NOT NULL", "Calls that failed."),
         ("calls_skipped", "bigint NOT NULL", "Calls that never ran, because one before them did not succeed."),
+        ("calls_cancelled", "bigint NOT NULL", "Calls that a barrier stopped."),
+        (
+            "calls_in_doubt",
+            "bigint NOT NULL",
+            "Calls of which nobody knew, when their plan ended, whether they happened.",
+        ),
+        ("plans_cancelled", "bigint NOT NULL", "Plans that were cancelled."),
+        ("plans_in_doubt", "bigint NOT NULL", "Plans that ended with a call in doubt."),
+        ("plans_compensated", "bigint NOT NULL", "Plans that failed and were undone."),
+        ("plans_compensation_failed", "bigint NOT NULL", "Plans that failed and were not undone completely."),
+        ("commands_refused", "bigint NOT NULL", "Commands about plans, calls or budgets that changed nothing."),
     ),
     ("tenant", "day"),
 )
@@ -233,21 +282,7 @@ PROGRESS: Final = Table(
     has_tenant=False,
 )
 
-TABLES: Final = (PLANS, CALLS, RESOURCES, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS)
-
-# A call that was answered and is not pure did something to the world, or tried.
-EFFECTS_COLUMNS: Final = (
-    "key",
-    "tenant",
-    "domain",
-    "plan_id",
-    "index",
-    "tool",
-    "effect",
-    "status",
-    "attempt",
-    "committed_at",
-)
-EFFECTS_COMMENT: Final = (
-    "What calls did to the world: one row a call that ran and whose tool is not pure, by the key of its effect."
+TABLES: Final = (
+    *(PLANS, CALLS, RESOURCES, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
+    *(FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, BREAKERS, COMMANDS_REFUSED),
 )

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.projector.fold import Changes, Row
+from motet.projector.changes import Changes, Claims, Row
+from motet.projector.definition import Table
 from motet.projector.tables import (
     CALLS,
     CONTRACTS,
@@ -18,12 +19,15 @@ from motet.projector.tables import (
     PLANS,
     PROGRESS,
     RESOURCES,
+    TABLES,
     TENANTS,
     USAGE,
-    Table,
 )
 
 COUNTED: Final = USAGE.names[2:]
+BY_NAME: Final = {table.name: table for table in TABLES}
+# The same as `changes.gone`.
+GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open"
 
 
 class Writer:
@@ -40,15 +44,18 @@ class Writer:
         self.upsert_plans(list(changes.plans.values()))
         self.copy(CALLS, changes.calls.values())
         self.copy(LINEAGE, changes.lineage)
-        self.copy(DEAD_LETTERS, changes.dead_letters)
+        self.copy(DEAD_LETTERS, changes.dead_letters.values())
         claims = changes.claims
-        self.copy(RESOURCES, (row for calls in claims.inserted.values() for rows in calls.values() for row in rows))
+        self.copy(RESOURCES, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())
             self.change(CALLS, changes.calls_changed.values())
             self.repeat(changes.plans_repeated)
-            self.hold(claims.held)
-            self.release(claims.committed_calls, claims.ended_plans)
+            self.change(DEAD_LETTERS, changes.dead_letters_changed.values())
+            self.change(RESOURCES, claims.changed.values(), key=("plan_id", "index"))
+            self.release(claims)
+            for name, rows in changes.upserts.items():
+                self.upsert(BY_NAME[name], rows.values())
             self.publish_contracts(changes.contracts)
             self.see_tenants(changes.tenants)
             self.count(changes.usage)
@@ -85,15 +92,16 @@ class Writer:
             rows,
         )
 
-    def change(self, table: Table, rows: Iterable[Row]) -> None:
-        """Updates rows by their key, those that change the same columns together."""
+    def change(self, table: Table, rows: Iterable[Row], key: tuple[str, ...] = ()) -> None:
+        """Updates rows by their key, or a part of it, those that change the same columns together."""
+        key = key or table.key
         groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
         for row in rows:
             groups[tuple(name for name in table.names if name in row)].append(row)
         for names, members in groups.items():
-            changed = [name for name in names if name not in table.key]
+            changed = [name for name in names if name not in key]
             assignments = ", ".join(f'"{name}" = x."{name}"' for name in changed)
-            keys = " AND ".join(f't."{name}" = x."{name}"' for name in table.key)
+            keys = " AND ".join(f't."{name}" = x."{name}"' for name in key)
             self.run(
                 f"UPDATE {self.schema}.{table.name} AS t SET {assignments} FROM {recordset(table, names)} WHERE {keys}",
                 members,
@@ -107,25 +115,33 @@ class Writer:
             [{"plan_id": plan_id, "repeats": count} for plan_id, count in counts.items()],
         )
 
-    def hold(self, held: dict[tuple[str, int], str]) -> None:
-        """Calls that waited hold their resources now."""
+    def release(self, claims: Claims) -> None:
+        """What nobody holds any more."""
         self.run(
-            f"UPDATE {self.schema}.resources AS t SET state = 'HOLDS', since = x.since "
-            f"FROM {recordset(RESOURCES, ('plan_id', 'index', 'since'))} WHERE t.plan_id = x.plan_id AND t.index = x.index",
-            [{"plan_id": plan_id, "index": index, "since": at} for (plan_id, index), at in held.items()],
+            f"UPDATE {self.schema}.resources AS t SET plan_ended = true FROM {recordset(RESOURCES, ('plan_id',))} "
+            "WHERE t.plan_id = x.plan_id",
+            [{"plan_id": plan_id} for plan_id in sorted(claims.ended_plans)],
+        )
+        self.run(
+            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id',))} "
+            f"WHERE t.plan_id = x.plan_id AND {GONE}",
+            [{"plan_id": plan_id} for plan_id in claims.touched()],
         )
 
-    def release(self, calls: set[tuple[str, int]], plans: set[str]) -> None:
-        """What committed calls and ended plans let go."""
-        self.run(
-            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id', 'index'))} "
-            "WHERE t.plan_id = x.plan_id AND t.index = x.index AND t.isolation = 'CALL'",
-            [{"plan_id": plan_id, "index": index} for plan_id, index in calls],
-        )
-        self.run(
-            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id',))} WHERE t.plan_id = x.plan_id",
-            [{"plan_id": plan_id} for plan_id in plans],
-        )
+    def upsert(self, table: Table, rows: Iterable[Row]) -> None:
+        """Inserts rows, or changes the columns that they name, those that name the same columns together."""
+        groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+        for row in rows:
+            groups[tuple(name for name in table.names if name in row)].append(row)
+        key = ", ".join(f'"{name}"' for name in table.key)
+        for names, members in groups.items():
+            listed = ", ".join(f'"{name}"' for name in names)
+            changed = ", ".join(f'"{name}" = excluded."{name}"' for name in names if name not in table.key)
+            self.run(
+                f"INSERT INTO {self.schema}.{table.name} ({listed}) SELECT {listed} FROM {recordset(table, names)} "
+                f"ON CONFLICT ({key}) DO UPDATE SET {changed}",
+                members,
+            )
 
     def publish_contracts(self, contracts: dict[tuple[str, int], Row]) -> None:
         """Inserts contracts; the earliest publication counts."""
@@ -160,7 +176,8 @@ class Writer:
         """Says how far the tables are."""
         self.run(
             f"INSERT INTO {self.schema}.progress SELECT * FROM {recordset(PROGRESS, PROGRESS.names)} "
-            "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = excluded.next_offset, as_of = excluded.as_of",
+            "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = GREATEST(progress.next_offset, excluded.next_offset), "
+            "as_of = GREATEST(progress.as_of, excluded.as_of)",
             [
                 {"topic": topic, "partition": partition, "next_offset": offset, "as_of": at}
                 for (topic, partition), (offset, at) in sorted(progress.items())

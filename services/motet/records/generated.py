@@ -5,6 +5,368 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+@dataclass(frozen=True, slots=True)
+class ApproveCall:
+    """Lets a call run that waits for a person. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.ApproveCall"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    plan_id: str
+    call_id: str
+    arguments_sha256: str
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "call_id": self.call_id,
+            "arguments_sha256": self.arguments_sha256,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ApproveCall:
+        return ApproveCall(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["plan_id"],
+            datum["call_id"],
+            datum["arguments_sha256"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CancelPlan:
+    """Asks that a plan start nothing more and end. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.CancelPlan"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    plan_id: str
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CancelPlan:
+        return CancelPlan(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["plan_id"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DenyCall:
+    """Ends a call that waits for a person; it does not run. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.DenyCall"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    plan_id: str
+    call_id: str
+    arguments_sha256: str
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "call_id": self.call_id,
+            "arguments_sha256": self.arguments_sha256,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> DenyCall:
+        return DenyCall(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["plan_id"],
+            datum["call_id"],
+            datum["arguments_sha256"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+RepairAction = Literal["UNKNOWN", "REDRIVE", "DISCARD"]
+
+
+@dataclass(frozen=True, slots=True)
+class RepairDeadLetter:
+    """Handles a dead letter once more, or gives it up. Either way the records that wait behind it go on. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.RepairDeadLetter"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    dead_letter_id: str
+    service: str
+    shard: int
+    action: RepairAction
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "dead_letter_id": self.dead_letter_id,
+            "service": self.service,
+            "shard": self.shard,
+            "action": self.action,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> RepairDeadLetter:
+        return RepairDeadLetter(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["dead_letter_id"],
+            datum["service"],
+            datum["shard"],
+            datum["action"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCompensation:
+    """Goes on with a compensation that failed. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.ResumeCompensation"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    plan_id: str
+    skip: tuple[str, ...] = ()
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "skip": self.skip,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ResumeCompensation:
+        return ResumeCompensation(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["plan_id"],
+            tuple(datum["skip"]),
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What is spent, reserved or allowed. Null: not counted, or without limit."""
+
+    calls: int | None = None
+    cost_micros: int | None = None
+    tokens: int | None = None
+    milliseconds: int | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "calls": self.calls,
+            "cost_micros": self.cost_micros,
+            "tokens": self.tokens,
+            "milliseconds": self.milliseconds,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Amounts:
+        return Amounts(
+            datum["calls"],
+            datum["cost_micros"],
+            datum["tokens"],
+            datum["milliseconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SetBudget:
+    """Sets what an agent may spend in this domain, over all its plans. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.SetBudget"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    subject: str
+    limits: Amounts
+    reset: bool = False
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "subject": self.subject,
+            "limits": self.limits.to_avro(),
+            "reset": self.reset,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> SetBudget:
+        return SetBudget(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["subject"],
+            Amounts.from_avro(datum["limits"]),
+            datum["reset"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+Finding = Literal["UNKNOWN", "HAPPENED", "DID_NOT_HAPPEN", "COMPENSATE"]
+
+
+@dataclass(frozen=True, slots=True)
+class SettleCall:
+    """Settles a call that is in doubt. Anyone may produce it to motet.commands with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.commands.SettleCall"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    plan_id: str
+    call_id: str
+    compensation: bool
+    finding: Finding
+    result: str | None = None
+    reason: str = ""
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "call_id": self.call_id,
+            "compensation": self.compensation,
+            "finding": self.finding,
+            "result": self.result,
+            "reason": self.reason,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> SettleCall:
+        return SettleCall(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["plan_id"],
+            datum["call_id"],
+            datum["compensation"],
+            datum["finding"],
+            datum["result"],
+            datum["reason"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
 Isolation = Literal["PLAN", "CALL"]
 
 
@@ -16,7 +378,9 @@ class PlannedCall:
     tool: str
     contract_version: int | None
     arguments: str
-    after: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    approval: bool = False
+    approval_seconds: float | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -25,6 +389,8 @@ class PlannedCall:
             "contract_version": self.contract_version,
             "arguments": self.arguments,
             "after": self.after,
+            "approval": self.approval,
+            "approval_seconds": self.approval_seconds,
         }
 
     @staticmethod
@@ -35,6 +401,56 @@ class PlannedCall:
             datum["contract_version"],
             datum["arguments"],
             tuple(datum["after"]),
+            datum["approval"],
+            datum["approval_seconds"],
+        )
+
+
+BatchPolicy = Literal["UNKNOWN", "COLLECT_ALL", "FAIL_FAST", "QUORUM"]
+
+
+OnFailure = Literal["UNKNOWN", "STOP", "CONTINUE", "COMPENSATE"]
+
+
+OnDoubt = Literal["UNKNOWN", "HOLD", "END"]
+
+
+OnQuarantine = Literal["UNKNOWN", "WAIT", "REFUSE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a plan does when not everything goes well."""
+
+    batch: BatchPolicy = "COLLECT_ALL"
+    quorum: int | None = None
+    on_failure: OnFailure = "STOP"
+    in_doubt: OnDoubt = "HOLD"
+    quarantine: OnQuarantine = "WAIT"
+    deadline_seconds: float | None = None
+    budget: Amounts | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "batch": self.batch,
+            "quorum": self.quorum,
+            "on_failure": self.on_failure,
+            "in_doubt": self.in_doubt,
+            "quarantine": self.quarantine,
+            "deadline_seconds": self.deadline_seconds,
+            "budget": None if self.budget is None else self.budget.to_avro(),
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Policy:
+        return Policy(
+            datum["batch"],
+            datum["quorum"],
+            datum["on_failure"],
+            datum["in_doubt"],
+            datum["quarantine"],
+            datum["deadline_seconds"],
+            None if datum["budget"] is None else Amounts.from_avro(datum["budget"]),
         )
 
 
@@ -50,8 +466,9 @@ class SubmitPlan:
     agent: str
     isolation: Isolation
     calls: tuple[PlannedCall, ...]
-    correlation_id: str | None
-    traceparent: str | None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -63,6 +480,7 @@ class SubmitPlan:
             "calls": [item.to_avro() for item in self.calls],
             "correlation_id": self.correlation_id,
             "traceparent": self.traceparent,
+            "policy": self.policy.to_avro(),
         }
 
     @staticmethod
@@ -76,6 +494,7 @@ class SubmitPlan:
             tuple([PlannedCall.from_avro(item) for item in datum["calls"]]),
             datum["correlation_id"],
             datum["traceparent"],
+            Policy.from_avro(datum["policy"]),
         )
 
 
@@ -90,7 +509,7 @@ class Meta:
     domain: str
     hlc: int
     recorded_at: int
-    traceparent: str | None
+    traceparent: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -146,6 +565,30 @@ class ClaimTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class Compensation:
+    """The call that undoes a call."""
+
+    tool: str
+    contract_version: int | None
+    arguments: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "tool": self.tool,
+            "contract_version": self.contract_version,
+            "arguments": self.arguments,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Compensation:
+        return Compensation(
+            datum["tool"],
+            datum["contract_version"],
+            datum["arguments"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContract:
     """A tool's published interface. Kept in every version; one copy in each partition, so that each coordinator shard reads it in its own order."""
 
@@ -162,6 +605,19 @@ class ToolContract:
     claims: tuple[ClaimTemplate, ...]
     timeout_seconds: float
     sha256: str
+    attempts: int = 3
+    backoff_seconds: float = 0.5
+    backoff_limit_seconds: float = 30.0
+    deadline_seconds: float | None = None
+    heartbeat_seconds: float | None = None
+    window_seconds: float = 86400.0
+    compensation: Compensation | None = None
+    approval: bool = False
+    approval_seconds: float = 3600.0
+    cost_micros: int = 0
+    tokens: int = 0
+    breaker_failures: int = 0
+    breaker_reset_seconds: float = 30.0
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -176,6 +632,19 @@ class ToolContract:
             "claims": [item.to_avro() for item in self.claims],
             "timeout_seconds": self.timeout_seconds,
             "sha256": self.sha256,
+            "attempts": self.attempts,
+            "backoff_seconds": self.backoff_seconds,
+            "backoff_limit_seconds": self.backoff_limit_seconds,
+            "deadline_seconds": self.deadline_seconds,
+            "heartbeat_seconds": self.heartbeat_seconds,
+            "window_seconds": self.window_seconds,
+            "compensation": None if self.compensation is None else self.compensation.to_avro(),
+            "approval": self.approval,
+            "approval_seconds": self.approval_seconds,
+            "cost_micros": self.cost_micros,
+            "tokens": self.tokens,
+            "breaker_failures": self.breaker_failures,
+            "breaker_reset_seconds": self.breaker_reset_seconds,
         }
 
     @staticmethod
@@ -192,6 +661,19 @@ class ToolContract:
             tuple([ClaimTemplate.from_avro(item) for item in datum["claims"]]),
             datum["timeout_seconds"],
             datum["sha256"],
+            datum["attempts"],
+            datum["backoff_seconds"],
+            datum["backoff_limit_seconds"],
+            datum["deadline_seconds"],
+            datum["heartbeat_seconds"],
+            datum["window_seconds"],
+            None if datum["compensation"] is None else Compensation.from_avro(datum["compensation"]),
+            datum["approval"],
+            datum["approval_seconds"],
+            datum["cost_micros"],
+            datum["tokens"],
+            datum["breaker_failures"],
+            datum["breaker_reset_seconds"],
         )
 
 
@@ -200,7 +682,7 @@ class Header:
     """A Kafka header."""
 
     name: str
-    value: bytes | None
+    value: bytes | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -269,7 +751,133 @@ class DeadLetter:
         )
 
 
-CallOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "SKIPPED"]
+RepairOutcome = Literal["UNKNOWN", "REDRIVEN", "FAILED_AGAIN", "DISCARDED", "NOT_FOUND"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRepaired:
+    """What became of a dead letter."""
+
+    FULL_NAME: ClassVar[str] = "motet.deadletters.DeadLetterRepaired"
+
+    meta: Meta
+    service: str
+    dead_letter_id: str
+    outcome: RepairOutcome
+    released: int
+    agent: str
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "service": self.service,
+            "dead_letter_id": self.dead_letter_id,
+            "outcome": self.outcome,
+            "released": self.released,
+            "agent": self.agent,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> DeadLetterRepaired:
+        return DeadLetterRepaired(
+            Meta.from_avro(datum["meta"]),
+            datum["service"],
+            datum["dead_letter_id"],
+            datum["outcome"],
+            datum["released"],
+            datum["agent"],
+            datum["reason"],
+        )
+
+
+Decision = Literal["UNKNOWN", "APPROVED", "DENIED", "EXPIRED", "WITHDRAWN"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalDecided:
+    """What became of a request for approval."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.ApprovalDecided"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    decision: Decision
+    agent: str | None
+    reason: str
+    arguments_sha256: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "decision": self.decision,
+            "agent": self.agent,
+            "reason": self.reason,
+            "arguments_sha256": self.arguments_sha256,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ApprovalDecided:
+        return ApprovalDecided(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["decision"],
+            datum["agent"],
+            datum["reason"],
+            datum["arguments_sha256"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A call waits for a person. ApproveCall or DenyCall with the same arguments_sha256 decides."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.ApprovalRequested"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    call_id: str
+    tool: str
+    contract_version: int
+    arguments: str
+    arguments_sha256: str
+    expires_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "call_id": self.call_id,
+            "tool": self.tool,
+            "contract_version": self.contract_version,
+            "arguments": self.arguments,
+            "arguments_sha256": self.arguments_sha256,
+            "expires_at": self.expires_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ApprovalRequested:
+        return ApprovalRequested(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["call_id"],
+            datum["tool"],
+            datum["contract_version"],
+            datum["arguments"],
+            datum["arguments_sha256"],
+            datum["expires_at"],
+        )
+
+
+CallOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED", "IN_DOUBT"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +901,232 @@ class Failure:
         )
 
 
+NextStep = Literal["UNKNOWN", "NONE", "RETRY", "RECONCILE", "IN_DOUBT"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """An attempt's end."""
+
+    index: int
+    attempt: int
+    outcome: CallOutcome
+    result: str | None
+    error: Failure | None
+    next: NextStep
+    next_at: int | None = None
+    late: bool = False
+    compensation: bool = False
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "attempt": self.attempt,
+            "outcome": self.outcome,
+            "result": self.result,
+            "error": None if self.error is None else self.error.to_avro(),
+            "next": self.next,
+            "next_at": self.next_at,
+            "late": self.late,
+            "compensation": self.compensation,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> EndedAttempt:
+        return EndedAttempt(
+            datum["index"],
+            datum["attempt"],
+            datum["outcome"],
+            datum["result"],
+            None if datum["error"] is None else Failure.from_avro(datum["error"]),
+            datum["next"],
+            datum["next_at"],
+            datum["late"],
+            datum["compensation"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsEnded:
+    """Attempts ended that were not, or came too late to be, the end of their call."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.AttemptsEnded"
+
+    meta: Meta
+    plan_id: str
+    attempts: tuple[EndedAttempt, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "attempts": [item.to_avro() for item in self.attempts],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> AttemptsEnded:
+        return AttemptsEnded(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([EndedAttempt.from_avro(item) for item in datum["attempts"]]),
+        )
+
+
+BarrierCause = Literal["UNKNOWN", "CANCEL", "FAIL_FAST", "QUORUM", "DEADLINE"]
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierRaised:
+    """From here on no call of the plan starts. Calls that run are told to stop, and their end is recorded."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.BarrierRaised"
+
+    meta: Meta
+    plan_id: str
+    cause: BarrierCause
+    agent: str | None
+    reason: str
+    not_started: tuple[int, ...]
+    running: tuple[int, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "cause": self.cause,
+            "agent": self.agent,
+            "reason": self.reason,
+            "not_started": self.not_started,
+            "running": self.running,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> BarrierRaised:
+        return BarrierRaised(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["cause"],
+            datum["agent"],
+            datum["reason"],
+            tuple(datum["not_started"]),
+            tuple(datum["running"]),
+        )
+
+
+BreakerState = Literal["UNKNOWN", "CLOSED", "OPEN", "HALF_OPEN"]
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    """A tool's circuit breaker changed. Each shard of the coordinator counts for itself."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.BreakerChanged"
+
+    meta: Meta
+    plan_id: str
+    tool: str
+    state: BreakerState
+    failures: int
+    until: int | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "tool": self.tool,
+            "state": self.state,
+            "failures": self.failures,
+            "until": self.until,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> BreakerChanged:
+        return BreakerChanged(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["tool"],
+            datum["state"],
+            datum["failures"],
+            datum["until"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChanged:
+    """What a plan or an agent has spent and reserved. Reserved before a call starts, settled when it ends."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.BudgetChanged"
+
+    meta: Meta
+    plan_id: str | None
+    agent: str
+    limits: Amounts
+    reserved: Amounts
+    spent: Amounts
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "agent": self.agent,
+            "limits": self.limits.to_avro(),
+            "reserved": self.reserved.to_avro(),
+            "spent": self.spent.to_avro(),
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> BudgetChanged:
+        return BudgetChanged(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["agent"],
+            Amounts.from_avro(datum["limits"]),
+            Amounts.from_avro(datum["reserved"]),
+            Amounts.from_avro(datum["spent"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettled:
+    """A call that was in doubt is settled."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CallSettled"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    compensation: bool
+    finding: Finding
+    agent: str
+    result: str | None
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "compensation": self.compensation,
+            "finding": self.finding,
+            "agent": self.agent,
+            "result": self.result,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallSettled:
+        return CallSettled(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["compensation"],
+            datum["finding"],
+            datum["agent"],
+            datum["result"],
+            datum["reason"],
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class CommittedCall:
     """A call's committed end."""
@@ -304,7 +1138,7 @@ class CommittedCall:
     error: Failure | None
     key: str
     attempt: int
-    arguments_sha256: str | None
+    arguments_sha256: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -359,6 +1193,56 @@ class CallsCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running call says of itself."""
+
+    index: int
+    attempt: int
+    progress: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "attempt": self.attempt,
+            "progress": self.progress,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Progress:
+        return Progress(
+            datum["index"],
+            datum["attempt"],
+            datum["progress"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallsProgressed:
+    """Running calls say how far they are."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CallsProgressed"
+
+    meta: Meta
+    plan_id: str
+    calls: tuple[Progress, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "calls": [item.to_avro() for item in self.calls],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallsProgressed:
+        return CallsProgressed(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([Progress.from_avro(item) for item in datum["calls"]]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CallsStarted:
     """Calls of a plan got their resources and were sent to their tools."""
 
@@ -367,12 +1251,14 @@ class CallsStarted:
     meta: Meta
     plan_id: str
     indexes: tuple[int, ...]
+    attempts: tuple[int, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "meta": self.meta.to_avro(),
             "plan_id": self.plan_id,
             "indexes": self.indexes,
+            "attempts": self.attempts,
         }
 
     @staticmethod
@@ -381,6 +1267,66 @@ class CallsStarted:
             Meta.from_avro(datum["meta"]),
             datum["plan_id"],
             tuple(datum["indexes"]),
+            tuple(datum["attempts"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that is wrong with the plan."""
+
+    code: str
+    message: str
+    call_id: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "call_id": self.call_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Reason:
+        return Reason(
+            datum["code"],
+            datum["message"],
+            datum["call_id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A command about a plan, a call or a budget was refused. Nothing changed."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CommandRefused"
+
+    meta: Meta
+    command: str
+    idempotency_key: str
+    agent: str
+    plan_id: str | None
+    reasons: tuple[Reason, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "command": self.command,
+            "idempotency_key": self.idempotency_key,
+            "agent": self.agent,
+            "plan_id": self.plan_id,
+            "reasons": [item.to_avro() for item in self.reasons],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CommandRefused:
+        return CommandRefused(
+            Meta.from_avro(datum["meta"]),
+            datum["command"],
+            datum["idempotency_key"],
+            datum["agent"],
+            datum["plan_id"],
+            tuple([Reason.from_avro(item) for item in datum["reasons"]]),
         )
 
 
@@ -398,8 +1344,8 @@ class CommandRepeated:
     idempotency_key: str
     agent: str
     status: RepeatStatus
-    terminal_event_id: str | None
-    answer: str | None
+    terminal_event_id: str | None = None
+    answer: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -422,6 +1368,126 @@ class CommandRepeated:
             datum["status"],
             datum["terminal_event_id"],
             datum["answer"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationEnded:
+    """The compensation of a call ended."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CompensationEnded"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    outcome: CallOutcome
+    result: str | None
+    error: Failure | None
+    attempt: int
+    remaining: tuple[int, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "outcome": self.outcome,
+            "result": self.result,
+            "error": None if self.error is None else self.error.to_avro(),
+            "attempt": self.attempt,
+            "remaining": self.remaining,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CompensationEnded:
+        return CompensationEnded(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["outcome"],
+            datum["result"],
+            None if datum["error"] is None else Failure.from_avro(datum["error"]),
+            datum["attempt"],
+            tuple(datum["remaining"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationResumed:
+    """A compensation that failed goes on."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CompensationResumed"
+
+    meta: Meta
+    plan_id: str
+    agent: str
+    skipped: tuple[int, ...]
+    remaining: tuple[int, ...]
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "agent": self.agent,
+            "skipped": self.skipped,
+            "remaining": self.remaining,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CompensationResumed:
+        return CompensationResumed(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["agent"],
+            tuple(datum["skipped"]),
+            tuple(datum["remaining"]),
+            datum["reason"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CompensationStarted:
+    """The effect of a call is being undone. Compensations run one at a time, in reverse commit order."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CompensationStarted"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    tool: str
+    contract_version: int
+    arguments: str
+    arguments_sha256: str
+    key: str
+    attempt: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "tool": self.tool,
+            "contract_version": self.contract_version,
+            "arguments": self.arguments,
+            "arguments_sha256": self.arguments_sha256,
+            "key": self.key,
+            "attempt": self.attempt,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CompensationStarted:
+        return CompensationStarted(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["tool"],
+            datum["contract_version"],
+            datum["arguments"],
+            datum["arguments_sha256"],
+            datum["key"],
+            datum["attempt"],
         )
 
 
@@ -458,6 +1524,7 @@ class AdmittedCall:
     after: tuple[int, ...]
     claims: tuple[Claim, ...]
     effect: str
+    approval: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -469,6 +1536,7 @@ class AdmittedCall:
             "after": self.after,
             "claims": [item.to_avro() for item in self.claims],
             "effect": self.effect,
+            "approval": self.approval,
         }
 
     @staticmethod
@@ -482,6 +1550,7 @@ class AdmittedCall:
             tuple(datum["after"]),
             tuple([Claim.from_avro(item) for item in datum["claims"]]),
             datum["effect"],
+            datum["approval"],
         )
 
 
@@ -498,6 +1567,8 @@ class PlanAdmitted:
     isolation: Isolation
     command_sha256: str
     calls: tuple[AdmittedCall, ...]
+    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
+    deadline_at: int | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -508,6 +1579,8 @@ class PlanAdmitted:
             "isolation": self.isolation,
             "command_sha256": self.command_sha256,
             "calls": [item.to_avro() for item in self.calls],
+            "policy": self.policy.to_avro(),
+            "deadline_at": self.deadline_at,
         }
 
     @staticmethod
@@ -520,10 +1593,12 @@ class PlanAdmitted:
             datum["isolation"],
             datum["command_sha256"],
             tuple([AdmittedCall.from_avro(item) for item in datum["calls"]]),
+            Policy.from_avro(datum["policy"]),
+            datum["deadline_at"],
         )
 
 
-PlanOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED"]
+PlanOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "CANCELLED", "IN_DOUBT", "COMPENSATED", "COMPENSATION_FAILED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,10 +1608,10 @@ class CallResult:
     call_id: str
     tool: str
     outcome: CallOutcome
-    result: str | None
-    result_sha256: str | None
-    result_event_id: str | None
-    error: Failure | None
+    result: str | None = None
+    result_sha256: str | None = None
+    result_event_id: str | None = None
+    error: Failure | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -575,6 +1650,7 @@ class PlanEnded:
     outcome: PlanOutcome
     results: tuple[CallResult, ...]
     history_sha256: str
+    remaining: tuple[int, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -585,6 +1661,7 @@ class PlanEnded:
             "outcome": self.outcome,
             "results": [item.to_avro() for item in self.results],
             "history_sha256": self.history_sha256,
+            "remaining": self.remaining,
         }
 
     @staticmethod
@@ -597,30 +1674,7 @@ class PlanEnded:
             datum["outcome"],
             tuple([CallResult.from_avro(item) for item in datum["results"]]),
             datum["history_sha256"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing that is wrong with the plan."""
-
-    code: str
-    message: str
-    call_id: str | None
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "message": self.message,
-            "call_id": self.call_id,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Reason:
-        return Reason(
-            datum["code"],
-            datum["message"],
-            datum["call_id"],
+            tuple(datum["remaining"]),
         )
 
 
@@ -657,6 +1711,50 @@ class PlanRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class RepairOrdered:
+    """The service that has a dead letter was told what to do with it."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.RepairOrdered"
+
+    meta: Meta
+    plan_id: str
+    dead_letter_id: str
+    service: str
+    shard: int
+    action: RepairAction
+    agent: str
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "dead_letter_id": self.dead_letter_id,
+            "service": self.service,
+            "shard": self.shard,
+            "action": self.action,
+            "agent": self.agent,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> RepairOrdered:
+        return RepairOrdered(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["dead_letter_id"],
+            datum["service"],
+            datum["shard"],
+            datum["action"],
+            datum["agent"],
+            datum["reason"],
+        )
+
+
+InvocationMode = Literal["UNKNOWN", "RUN", "RECONCILE"]
+
+
+@dataclass(frozen=True, slots=True)
 class Invocation:
     """One call to run."""
 
@@ -667,6 +1765,8 @@ class Invocation:
     arguments: str
     key: str
     attempt: int
+    mode: InvocationMode = "RUN"
+    deadline_at: int | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -677,6 +1777,8 @@ class Invocation:
             "arguments": self.arguments,
             "key": self.key,
             "attempt": self.attempt,
+            "mode": self.mode,
+            "deadline_at": self.deadline_at,
         }
 
     @staticmethod
@@ -689,6 +1791,8 @@ class Invocation:
             datum["arguments"],
             datum["key"],
             datum["attempt"],
+            datum["mode"],
+            datum["deadline_at"],
         )
 
 
@@ -718,6 +1822,59 @@ class InvokeCalls:
             datum["plan_id"],
             datum["agent"],
             tuple([Invocation.from_avro(item) for item in datum["calls"]]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedCall:
+    """A call to stop."""
+
+    index: int
+    key: str
+    attempt: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "key": self.key,
+            "attempt": self.attempt,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> StoppedCall:
+        return StoppedCall(
+            datum["index"],
+            datum["key"],
+            datum["attempt"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StopCalls:
+    """Calls that are no longer wanted: one that has not begun does not begin, one that runs is told."""
+
+    FULL_NAME: ClassVar[str] = "motet.invocations.StopCalls"
+
+    meta: Meta
+    plan_id: str
+    calls: tuple[StoppedCall, ...]
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "calls": [item.to_avro() for item in self.calls],
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> StopCalls:
+        return StopCalls(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([StoppedCall.from_avro(item) for item in datum["calls"]]),
+            datum["reason"],
         )
 
 
@@ -775,6 +1932,41 @@ class Merged:
 
 
 @dataclass(frozen=True, slots=True)
+class Repair:
+    """Tells a service what to do with a dead letter of its own."""
+
+    FULL_NAME: ClassVar[str] = "motet.repairs.Repair"
+
+    meta: Meta
+    service: str
+    dead_letter_id: str
+    action: RepairAction
+    agent: str
+    reason: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "service": self.service,
+            "dead_letter_id": self.dead_letter_id,
+            "action": self.action,
+            "agent": self.agent,
+            "reason": self.reason,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Repair:
+        return Repair(
+            Meta.from_avro(datum["meta"]),
+            datum["service"],
+            datum["dead_letter_id"],
+            datum["action"],
+            datum["agent"],
+            datum["reason"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedCall:
     """The end of one call."""
 
@@ -782,8 +1974,12 @@ class FinishedCall:
     key: str
     attempt: int
     outcome: CallOutcome
-    result: str | None
-    error: Failure | None
+    result: str | None = None
+    error: Failure | None = None
+    retry: bool = False
+    delay_seconds: float | None = None
+    spent: Amounts | None = None
+    running_milliseconds: int = 0
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -793,6 +1989,10 @@ class FinishedCall:
             "outcome": self.outcome,
             "result": self.result,
             "error": None if self.error is None else self.error.to_avro(),
+            "retry": self.retry,
+            "delay_seconds": self.delay_seconds,
+            "spent": None if self.spent is None else self.spent.to_avro(),
+            "running_milliseconds": self.running_milliseconds,
         }
 
     @staticmethod
@@ -804,6 +2004,10 @@ class FinishedCall:
             datum["outcome"],
             datum["result"],
             None if datum["error"] is None else Failure.from_avro(datum["error"]),
+            datum["retry"],
+            datum["delay_seconds"],
+            None if datum["spent"] is None else Amounts.from_avro(datum["spent"]),
+            datum["running_milliseconds"],
         )
 
 
@@ -833,32 +2037,167 @@ class CallsFinished:
         )
 
 
-Record = (
-    SubmitPlan
-    | ToolContract
-    | DeadLetter
+@dataclass(frozen=True, slots=True)
+class CallsReported:
+    """What running calls say of themselves."""
+
+    FULL_NAME: ClassVar[str] = "motet.results.CallsReported"
+
+    meta: Meta
+    plan_id: str
+    calls: tuple[Progress, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "calls": [item.to_avro() for item in self.calls],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallsReported:
+        return CallsReported(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([Progress.from_avro(item) for item in datum["calls"]]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """Time for a plan: something that it waits for is due. Time is data: a replay sees the same ends."""
+
+    FULL_NAME: ClassVar[str] = "motet.timers.TimerFired"
+
+    meta: Meta
+    plan_id: str
+    due_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "due_at": self.due_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> TimerFired:
+        return TimerFired(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["due_at"],
+        )
+
+
+Command = (
+    ApproveCall
+    | CancelPlan
+    | DenyCall
+    | RepairDeadLetter
+    | ResumeCompensation
+    | SetBudget
+    | SettleCall
+    | SubmitPlan
+)
+
+CommittedEvent = (
+    ApprovalDecided
+    | ApprovalRequested
+    | AttemptsEnded
+    | BarrierRaised
+    | BreakerChanged
+    | BudgetChanged
+    | CallSettled
     | CallsCommitted
+    | CallsProgressed
     | CallsStarted
+    | CommandRefused
     | CommandRepeated
+    | CompensationEnded
+    | CompensationResumed
+    | CompensationStarted
     | PlanAdmitted
     | PlanEnded
     | PlanRejected
+    | RepairOrdered
+)
+
+Record = (
+    ApproveCall
+    | CancelPlan
+    | DenyCall
+    | RepairDeadLetter
+    | ResumeCompensation
+    | SetBudget
+    | SettleCall
+    | SubmitPlan
+    | ToolContract
+    | DeadLetter
+    | DeadLetterRepaired
+    | ApprovalDecided
+    | ApprovalRequested
+    | AttemptsEnded
+    | BarrierRaised
+    | BreakerChanged
+    | BudgetChanged
+    | CallSettled
+    | CallsCommitted
+    | CallsProgressed
+    | CallsStarted
+    | CommandRefused
+    | CommandRepeated
+    | CompensationEnded
+    | CompensationResumed
+    | CompensationStarted
+    | PlanAdmitted
+    | PlanEnded
+    | PlanRejected
+    | RepairOrdered
     | InvokeCalls
+    | StopCalls
     | Merged
+    | Repair
     | CallsFinished
+    | CallsReported
+    | TimerFired
 )
 
 RECORDS: dict[str, type[Record]] = {
+    "motet.commands.ApproveCall": ApproveCall,
+    "motet.commands.CancelPlan": CancelPlan,
+    "motet.commands.DenyCall": DenyCall,
+    "motet.commands.RepairDeadLetter": RepairDeadLetter,
+    "motet.commands.ResumeCompensation": ResumeCompensation,
+    "motet.commands.SetBudget": SetBudget,
+    "motet.commands.SettleCall": SettleCall,
     "motet.commands.SubmitPlan": SubmitPlan,
     "motet.contracts.ToolContract": ToolContract,
     "motet.deadletters.DeadLetter": DeadLetter,
+    "motet.deadletters.DeadLetterRepaired": DeadLetterRepaired,
+    "motet.events.ApprovalDecided": ApprovalDecided,
+    "motet.events.ApprovalRequested": ApprovalRequested,
+    "motet.events.AttemptsEnded": AttemptsEnded,
+    "motet.events.BarrierRaised": BarrierRaised,
+    "motet.events.BreakerChanged": BreakerChanged,
+    "motet.events.BudgetChanged": BudgetChanged,
+    "motet.events.CallSettled": CallSettled,
     "motet.events.CallsCommitted": CallsCommitted,
+    "motet.events.CallsProgressed": CallsProgressed,
     "motet.events.CallsStarted": CallsStarted,
+    "motet.events.CommandRefused": CommandRefused,
     "motet.events.CommandRepeated": CommandRepeated,
+    "motet.events.CompensationEnded": CompensationEnded,
+    "motet.events.CompensationResumed": CompensationResumed,
+    "motet.events.CompensationStarted": CompensationStarted,
     "motet.events.PlanAdmitted": PlanAdmitted,
     "motet.events.PlanEnded": PlanEnded,
     "motet.events.PlanRejected": PlanRejected,
+    "motet.events.RepairOrdered": RepairOrdered,
     "motet.invocations.InvokeCalls": InvokeCalls,
+    "motet.invocations.StopCalls": StopCalls,
     "motet.journal.Merged": Merged,
+    "motet.repairs.Repair": Repair,
     "motet.results.CallsFinished": CallsFinished,
+    "motet.results.CallsReported": CallsReported,
+    "motet.timers.TimerFired": TimerFired,
 }

@@ -1,5 +1,5 @@
 """Resource queues in log order: who may go on, and who waits. Pure."""
 
-from motet.resources.queues import Queues, strongest
+from motet.resources.queues import Queues, merged, strongest
 
-__all__ = ["Queues", "strongest"]
+__all__ = ["Queues", "merged", "strongest"]

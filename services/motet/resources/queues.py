@@ -9,7 +9,7 @@ and cannot form a cycle. Every operation takes constant time a claim, however lo
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -73,9 +73,12 @@ class Queues:
                 self.pump(claim.resource, queue)
 
     def finish(self, plan_id: str, index: int, hold: bool) -> None:
-        """A call is done: its claims are held for its plan, or released. A claim that still waited is simply gone."""
+        """A call is done: its claims are held for its plan, or released. A claim that still waited is simply gone.
+
+        A call that was let go with its plan is in no queue any more.
+        """
         member = (plan_id, index)
-        for claim in self.claims[member]:
+        for claim in self.claims.get(member, ()):
             queue = self.queues[claim.resource]
             if member in queue.waiting:
                 del queue.waiting[member]
@@ -88,10 +91,12 @@ class Queues:
         if not hold:
             self.forget(member)
 
-    def end(self, plan_id: str) -> None:
-        """A plan ended: whatever it still has in queues is gone, in the order of its calls."""
+    def end(self, plan_id: str, keep: Collection[int] = ()) -> None:
+        """A plan ended: whatever it still has in queues is gone, in the order of its calls, but for the calls to keep."""
         touched: dict[str, Queue] = {}
         for index in sorted(self.plans.get(plan_id, ())):
+            if index in keep:
+                continue
             member = (plan_id, index)
             for claim in self.claims[member]:
                 queue = self.queues.get(claim.resource)
@@ -104,7 +109,9 @@ class Queues:
                 queue.held.pop(plan_id, None)
             self.missing.pop(member, None)
             del self.claims[member]
-        self.plans.pop(plan_id, None)
+        kept = self.plans.pop(plan_id, set()) & set(keep)
+        if kept:
+            self.plans[plan_id] = kept
         for resource, queue in touched.items():
             self.pump(resource, queue)
 

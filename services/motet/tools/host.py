@@ -1,61 +1,36 @@
 """The tool host: runs a toolset's calls and reports how they ended.
 
-Consumes `motet.invocations.<toolset>`, produces `motet.results` and `motet.contracts`. Transactional calls run inside the hop's
-transaction. Pure and idempotent calls get an intent row first; once that is durable they run in a bounded pool, and their end is
-published by a hop of its own. After a crash the open intents run again with the same key.
+Consumes `motet.invocations.<toolset>`, produces `motet.results` and `motet.contracts`. Transactional calls run inside the hop's transaction
+(`inside.py`). All others get an intent row first; once that is durable they run in a bounded pool (`outside.py`), and their end is published
+by a hop of its own. What was open when a process died is, by effect class, run again with its key, asked about, or in doubt.
 """
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 
-from motet.chassis import guard
 from motet.chassis.errors import ConfigurationError, ContractChanged
 from motet.chassis.hop import Hop
+from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
-from motet.records import CallsFinished, Failure, FinishedCall, Invocation, InvokeCalls
-from motet.tools import Context, Contract, EventLoopThread, ToolFailed, Toolset
+from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
+from motet.tools import Contract, Toolset
+from motet.tools.answers import MILLISECONDS, Answer, Answers
+from motet.tools.ending import cancelled, failed, succeeded
+from motet.tools.inside import Inside
+from motet.tools.outside import Outside, wall_ms
+from motet.tools.workers import Workers
 
 RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
-RESULT_BYTES: Final = 262_144
 # A report stays below its topic's limit; what is longer goes out in several.
 REPORT_CHARACTERS: Final = 1_500_000
-MESSAGE_LENGTH: Final = 2_000
-# The transaction is gone or must run again: not the tool's failure, the chassis tries again.
-AGAIN: Final = (
-    psycopg.errors.LockNotAvailable,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.AdminShutdown,
-    psycopg.errors.IdleInTransactionSessionTimeout,
-    psycopg.InterfaceError,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A call's end on its way from the pool to a hop."""
-
-    source: InvokeCalls
-    call: FinishedCall
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """What runs effects outside the transaction: a bounded pool, and the event loop that its threads lend to async tools."""
-
-    pool: ThreadPoolExecutor
-    loop: EventLoopThread
 
 
 def schemas_of(toolset: str) -> tuple[str, str]:
@@ -80,22 +55,33 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
     @cache
     def workers() -> Workers:
         """One pool and one loop for all shards of the process."""
-        pool = ThreadPoolExecutor(settings.tool_threads, thread_name_prefix=f"tool-{toolset.name}")
-        return Workers(pool, EventLoopThread())
+        return Workers(settings.tool_threads, f"tool-{toolset.name}")
 
     return Service(
         name=f"tools-{toolset.name}",
-        inputs=(Input(f"motet.invocations.{toolset.name}"),),
-        outputs=(RESULTS, CONTRACTS, "motet.dead-letters"),
+        inputs=(Input(f"motet.invocations.{toolset.name}"), Input(REPAIRS, rank=1)),
+        outputs=(RESULTS, CONTRACTS, "motet.merges", "motet.dead-letters"),
         open=start,
         schema=hop_schema,
         migrations=(Path(__file__).parent / "migrations",),
+        journal=True,
         options=(f"SET search_path TO {hop_schema}, {own}",),
     )
 
 
 HOP_TABLES: Final = frozenset(
-    {"shard", "shard_offset", "outbox", "lane_in", "lane_out", "parked_key", "parked_record", "intent", "published"}
+    {
+        "shard",
+        "shard_offset",
+        "outbox",
+        "lane_in",
+        "lane_out",
+        "parked_key",
+        "parked_record",
+        "intent",
+        "answer",
+        "published",
+    }
 )
 
 
@@ -124,15 +110,17 @@ class Host(Inert):
     def __init__(self, toolset: Toolset, opening: Opening, workers: Workers, limit: int) -> None:
         self.toolset = toolset
         self.opening = opening
-        self.workers = workers
         self.limit = limit
         self.topic = f"motet.invocations.{toolset.name}"
-        self.ended: queue.SimpleQueue[Ended] = queue.SimpleQueue()
-        self.starting: list[tuple[InvokeCalls, Invocation]] = []
-        self.open_effects = 0
-        self.closed = False
+        self.answers = Answers(opening.connection, opening.partition)
+        self.inside = Inside(toolset, opening)
+        self.outside = Outside(toolset, opening, workers)
         self.unpublished = self.contracts_to_publish()
-        self.reopen_intents()
+
+    @property
+    def open_effects(self) -> int:
+        """Effects outside the transaction whose end will need a turn."""
+        return self.outside.open_effects
 
     def contracts_to_publish(self) -> list[Contract]:
         """The contracts that this shard has not published. Raises ContractChanged for other content under a known version."""
@@ -153,17 +141,6 @@ class Host(Inert):
                 )
         return missing
 
-    def reopen_intents(self) -> None:
-        """Calls that a former process may have begun: they run again with the same key."""
-        rows = self.opening.connection.execute(
-            "SELECT index, invocation FROM intent WHERE partition = %s ORDER BY plan_id, index",
-            (self.opening.partition,),
-        ).fetchall()
-        for index, packed in rows:
-            source = self.opening.decode(packed)
-            self.starting.extend((source, call) for call in source.calls if call.index == index)
-        self.committed()
-
     # -- inside the hop ----------------------------------------------------------------------------------------------------
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
@@ -172,118 +149,83 @@ class Host(Inert):
             self.publish_contract(contract, hop)
         self.unpublished = []
         self.publish_ended(hop)
-        inside: list[tuple[Received, Invocation]] = []
-        outside: list[tuple[Received, Invocation]] = []
-        answered: dict[str, list[FinishedCall]] = {}
+        self.invoke([one for one in batch if isinstance(one.record, InvokeCalls)], stopped_in(batch), hop)
         for received in batch:
-            for call in received.record.calls:
-                tool = self.toolset.find(call.tool, call.contract_version)
-                if tool is None:
-                    have = ", ".join(str(one.version) for one in self.toolset.tools if one.name == call.tool) or "none"
-                    message = f"{call.tool} version {call.contract_version} is not served any more; served: {have}"
-                    answered.setdefault(received.cause, []).append(failed(call, "NOT_SERVED", message))
-                elif tool.effect == "TRANSACTIONAL":
-                    inside.append((received, call))
-                else:
-                    outside.append((received, call))
-        for received, finished in self.run_inside(inside):
-            answered.setdefault(received.cause, []).append(finished)
-        self.write_intents(outside)
+            if isinstance(received.record, StopCalls):
+                self.outside.stop(received.record)
+            self.answers.expire(received.timestamp_ms)
+
+    def invoke(self, batch: Sequence[Received], stopped: set[tuple[str, int]], hop: Hop) -> None:
+        """Begins calls: each is answered at once, run here, or given an intent."""
+        work = [(received, call) for received in batch for call in received.record.calls]
+        known = self.answers.find([(call, received.timestamp_ms) for received, call in work])
+        inside: list[tuple[Received, Invocation]] = []
+        answered: dict[str, list[FinishedCall]] = {}
+        for received, call in work:
+            end = self.at_once(call, known.get(call.key), stopped)
+            tool = self.toolset.find(call.tool, call.contract_version)
+            if end is not None or tool is None:
+                answered.setdefault(received.cause, []).append(end or self.not_served(call))
+            elif tool.effect == "TRANSACTIONAL":
+                inside.append((received, call))
+            else:
+                self.outside.intend(received, call, tool)
+        ran = self.inside.run(inside)
+        for received, end in ran:
+            answered.setdefault(received.cause, []).append(end)
+        self.keep([(call, end, received.timestamp_ms) for (received, call), (_, end) in zip(inside, ran, strict=True)])
+        self.outside.write_intents()
         for received in batch:
             calls = answered.get(received.cause)
             if calls:
                 self.report(received.record, calls, received.timestamp_ms, hop)
 
-    def run_inside(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
-        """Runs calls in the hop's transaction: all under one savepoint, and if one fails, each under its own."""
-        if not work:
-            return []
-        together = guard.attempt(partial(self.run_together, work), AGAIN)
-        if isinstance(together, guard.Done):
-            return together.value
-        return [(received, self.run_alone(received, call)) for received, call in work]
+    def at_once(self, call: Invocation, answer: Answer | None, stopped: set[tuple[str, int]]) -> FinishedCall | None:
+        """The end of a call that is not run: its effect has happened, or nobody wants it any more."""
+        if answer is not None:
+            if answer.fits(call):
+                return succeeded(call, answer.result)
+            return failed(call, "KEY_REUSED", "the key was used with other arguments, and its effect has happened")
+        if (call.key, call.attempt) in stopped:
+            return cancelled(call, "STOPPED", "it was stopped before it began")
+        if call.deadline_at is not None and call.deadline_at < wall_ms():
+            return cancelled(
+                call, "TOO_LATE", f"it was to begin before {call.deadline_at} (ms since 1970), and did not"
+            )
+        return None
 
-    def run_together(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
-        """All calls under one savepoint; any failure undoes all."""
-        with self.opening.connection.transaction():
-            return [(received, self.run(received.record, call, self.opening.connection)) for received, call in work]
+    def not_served(self, call: Invocation) -> FinishedCall:
+        """The end of a call whose tool is gone."""
+        have = ", ".join(str(one.version) for one in self.toolset.tools if one.name == call.tool) or "none"
+        message = f"{call.tool} version {call.contract_version} is not served any more; served: {have}"
+        return failed(call, "NOT_SERVED", message)
 
-    def run_alone(self, received: Received, call: Invocation) -> FinishedCall:
-        """One call under a savepoint of its own."""
-
-        def inside() -> FinishedCall:
-            with self.opening.connection.transaction():
-                return self.run(received.record, call, self.opening.connection)
-
-        end = guard.attempt(inside, AGAIN)
-        if isinstance(end, guard.Done):
-            return end.value
-        if self.opening.connection.closed:
-            # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
-            raise end.error
-        return failure_of(call, end)
-
-    def run(self, source: InvokeCalls, call: Invocation, connection: psycopg.Connection[Any] | None) -> FinishedCall:
-        """Runs one call. Whatever the tool raises goes through."""
-        meta = source.meta
-        context = Context(
-            key=call.key,
-            tenant=meta.tenant,
-            domain=meta.domain,
-            plan_id=source.plan_id,
-            call_index=call.index,
-            attempt=call.attempt,
-            agent=source.agent,
-            transaction=connection,
-        )
-        tool = self.toolset.find(call.tool, call.contract_version)
-        if tool is None:
-            raise ToolFailed(f"{call.tool} version {call.contract_version} is not served any more", "NOT_SERVED")
-        text = tool.run(call.arguments, context, self.workers.loop)
-        size = len(text.encode())
-        if size > RESULT_BYTES:
-            raise ToolFailed(f"a result of {size} bytes; the limit is {RESULT_BYTES}", "RESULT_TOO_LARGE")
-        return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", text, None)
-
-    def write_intents(self, work: list[tuple[Received, Invocation]]) -> None:
-        """One row a call that will run outside the transaction."""
-        if not work:
-            return
-        self.opening.connection.execute(
-            "INSERT INTO intent (partition, plan_id, index, key, invocation) "
-            "SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::text[], %s::bytea[]) ON CONFLICT DO NOTHING",
-            (
-                self.opening.partition,
-                [received.record.plan_id for received, _ in work],
-                [call.index for _, call in work],
-                [call.key for _, call in work],
-                [received.value for received, _ in work],
-            ),
-        )
-        self.starting.extend((received.record, call) for received, call in work)
+    def keep(self, ended: Sequence[tuple[Invocation, FinishedCall, int]]) -> None:
+        """Keeps the results of what happened, for the tool's window."""
+        rows = []
+        for call, end, at in ended:
+            tool = self.toolset.find(call.tool, call.contract_version)
+            if tool is not None and end.result is not None:
+                rows.append((call, end.result, at + int(tool.window_seconds * MILLISECONDS)))
+        self.answers.keep(rows)
 
     def publish_ended(self, hop: Hop) -> None:
-        """Publishes the calls that ended in the pool, grouped by plan, and removes their intents."""
-        by_plan: dict[str, list[Ended]] = {}
-        while not self.ended.empty():
-            ended = self.ended.get()
-            by_plan.setdefault(ended.source.plan_id, []).append(ended)
-        if not by_plan:
-            return
-        everything = [ended for group in by_plan.values() for ended in group]
-        self.opening.connection.execute(
-            "DELETE FROM intent USING unnest(%s::text[], %s::int[]) AS done (plan_id, index) "
-            "WHERE partition = %s AND intent.plan_id = done.plan_id AND intent.index = done.index",
-            (
-                [ended.source.plan_id for ended in everything],
-                [ended.call.index for ended in everything],
-                self.opening.partition,
-            ),
-        )
-        self.open_effects -= len(everything)
+        """Publishes the attempts that ended outside, grouped by plan, and what running ones say."""
+        ended, reports = self.outside.take_ended(), self.outside.take_reports()
         hop.exogenous = True
+        by_plan: dict[str, list[tuple[InvokeCalls, FinishedCall]]] = {}
+        for work, end in ended:
+            by_plan.setdefault(work.source.plan_id, []).append((work.source, end))
+        self.keep([(work.call, end, work.received_at) for work, end in ended if work.tool.effect != "PURE"])
         for group in by_plan.values():
-            self.report(group[0].source, [ended.call for ended in group], hop.wall_ms(), hop)
+            self.report(group[0][0], [end for _, end in group], hop.wall_ms(), hop)
+        for work in reports:
+            cause = work.source.meta
+            meta = hop.meta(
+                *(cause.event_id, hop.wall_ms(), cause.tenant, cause.domain, cause.correlation_id, cause.traceparent)
+            )
+            said = Progress(work.call.index, work.call.attempt, work.progress or "null")
+            hop.emit(RESULTS, CallsReported(meta, work.source.plan_id, (said,)))
         hop.exogenous = False
 
     def report(self, source: InvokeCalls, calls: list[FinishedCall], wall_ms: int, hop: Hop) -> None:
@@ -318,6 +260,8 @@ class Host(Inert):
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
         """Answers every call of an invocation that cannot be handled, so that its plan ends."""
+        if not isinstance(received.record, InvokeCalls):
+            return False
         calls = [failed(call, "HANDLING_FAILED", reason) for call in received.record.calls]
         self.report(received.record, calls, received.timestamp_ms, hop)
         return True
@@ -326,31 +270,24 @@ class Host(Inert):
 
     def committed(self) -> None:
         """Intents are durable: their effects may start."""
-        starting, self.starting = self.starting, []
-        self.open_effects += len(starting)
-        for source, call in starting:
-            self.workers.pool.submit(self.run_outside, source, call)
-
-    def run_outside(self, source: InvokeCalls, call: Invocation) -> None:
-        """On a pool thread: one effect and its end."""
-        if self.closed:
-            return
-        self.opening.reach("effect-started")
-        end = guard.attempt(partial(self.run, source, call, None))
-        self.opening.reach("effect-done")
-        self.ended.put(Ended(source, end.value if isinstance(end, guard.Done) else failure_of(call, end)))
+        self.outside.begin()
 
     def ready(self) -> bool:
-        """Whether contracts wait to be published or effects ended."""
-        return bool(self.unpublished) or not self.ended.empty()
+        """Whether contracts wait to be published, or something outside needs a turn."""
+        return bool(self.unpublished) or self.outside.ready()
 
     def holds(self) -> frozenset[str]:
-        """Pauses the invocations while too many effects are open."""
-        return frozenset({self.topic}) if self.open_effects >= self.limit else frozenset()
+        """Pauses the invocations while too many effects are open, or too many hang."""
+        return frozenset({self.topic}) if self.outside.full(self.limit) else frozenset()
 
     def close(self) -> None:
-        """What has not begun does not begin; what runs is run again by the next owner, with its key."""
-        self.closed = True
+        """What has not begun does not begin; what runs is the next owner's to find out about."""
+        self.outside.close()
+
+
+def stopped_in(batch: Sequence[Received]) -> set[tuple[str, int]]:
+    """The attempts, by key and number, that a batch stops: those that come before in it do not begin either."""
+    return {(call.key, call.attempt) for one in batch if isinstance(one.record, StopCalls) for call in one.record.calls}
 
 
 def log_failures(log: Any, event_id: str, plan_id: str, calls: Sequence[FinishedCall]) -> None:
@@ -360,16 +297,3 @@ def log_failures(log: Any, event_id: str, plan_id: str, calls: Sequence[Finished
             log.info(
                 "call failed", event_id=event_id, plan_id=plan_id, call=call.index, key=call.key, code=call.error.code
             )
-
-
-def failed(call: Invocation, code: str, message: str) -> FinishedCall:
-    """A failed end."""
-    readable = message.encode("utf-8", "replace").decode()[:MESSAGE_LENGTH]
-    return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, Failure(code, readable))
-
-
-def failure_of(call: Invocation, end: guard.Raised) -> FinishedCall:
-    """The end of a call whose tool raised."""
-    if isinstance(end.error, ToolFailed):
-        return failed(call, end.error.code, str(end.error))
-    return failed(call, "RAISED", end.text)

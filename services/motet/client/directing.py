@@ -1,0 +1,96 @@
+"""Commands about what is there: plans, calls, budgets, dead letters."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, cast
+
+from motet.chassis.canonical import canonical_json
+from motet.client.answers import Sent
+from motet.client.policy import Budget
+from motet.records import (
+    ApproveCall,
+    CancelPlan,
+    Command,
+    CommittedEvent,
+    DenyCall,
+    Finding,
+    RepairAction,
+    RepairDeadLetter,
+    ResumeCompensation,
+    SetBudget,
+    SettleCall,
+)
+
+
+class Sender(Protocol):
+    """What sends: the client."""
+
+    tenant: str
+    domain: str
+    agent: str
+
+    def send(self, command: Command) -> Sent:
+        """Sends a command."""
+
+
+class Directing:
+    """The client's commands. Each waits for its answer and returns that event; Refused tells why nothing changed.
+
+    They speak of the client's own tenant and domain, and name its agent as who decides.
+    """
+
+    def __init__(self, sender: Sender, timeout_seconds: float = 30.0) -> None:
+        self.sender = sender
+        self.timeout_seconds = timeout_seconds
+
+    def head(self) -> tuple[str, str, str, str]:
+        """What every command begins with. A new key: the same words twice are two commands."""
+        return (uuid.uuid4().hex, self.sender.tenant, self.sender.domain, self.sender.agent)
+
+    def answered(self, command: Command) -> CommittedEvent:
+        """Sends and waits."""
+        return self.sender.send(command).wait(self.timeout_seconds)
+
+    def cancel(self, plan_id: str, reason: str = "") -> CommittedEvent:
+        """Nothing more of a plan starts; what runs is told."""
+        return self.answered(CancelPlan(*self.head(), plan_id, reason))
+
+    def approve(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> CommittedEvent:
+        """Lets a call run whose arguments have that digest."""
+        return self.answered(ApproveCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
+
+    def deny(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> CommittedEvent:
+        """Ends a call that waits for a person."""
+        return self.answered(DenyCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
+
+    def settle(
+        self,
+        plan_id: str,
+        call_id: str,
+        finding: Literal["happened", "did_not_happen", "compensate"],
+        result: Any = None,
+        reason: str = "",
+        *,
+        compensation: bool = False,
+    ) -> CommittedEvent:
+        """Says what was found out about a call in doubt, or about its compensation; `result` is a JSON value, if it happened."""
+        word = cast("Finding", finding.upper())
+        text = canonical_json(result) if finding == "happened" else None
+        return self.answered(SettleCall(*self.head(), plan_id, call_id, compensation, word, text, reason))
+
+    def resume_compensation(self, plan_id: str, skip: Sequence[str] = (), reason: str = "") -> CommittedEvent:
+        """Goes on with a compensation that failed; `skip` names calls that were undone by other means."""
+        return self.answered(ResumeCompensation(*self.head(), plan_id, tuple(skip), reason))
+
+    def set_budget(self, agent: str, limits: Budget, reason: str = "", *, reset: bool = False) -> CommittedEvent:
+        """Sets what an agent may spend in this domain."""
+        return self.answered(SetBudget(*self.head(), agent, limits.record(), reset, reason))
+
+    def repair(
+        self, dead_letter_id: str, service: str, shard: int, action: Literal["redrive", "discard"], reason: str = ""
+    ) -> CommittedEvent:
+        """Has a dead letter handled once more, or gives it up."""
+        word = cast("RepairAction", action.upper())
+        return self.answered(RepairDeadLetter(*self.head(), dead_letter_id, service, shard, word, reason))

@@ -1,0 +1,63 @@
+"""What follows the end of an attempt, pure: the call's end, another attempt, asking whether it happened, or doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from motet.plan.contracts import Contract
+from motet.plan.model import Call, Plan
+from motet.plan.waits import DAY_SECONDS, MILLISECONDS, wait_ms
+from motet.records import CallOutcome, Failure, FinishedCall, Invocation
+
+Follows = Literal["END", "RETRY", "RECONCILE", "IN_DOUBT"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What follows. `outcome` and `error` are the call's if it ends; `at` is when the next attempt is due, in milliseconds."""
+
+    follows: Follows
+    outcome: CallOutcome
+    error: Failure | None
+    at: int = 0
+
+
+def verdict(call: Call, contract: Contract, end: FinishedCall, now: int) -> Verdict:
+    """What follows an attempt's end. Changes nothing."""
+    error = end.error or Failure("FAILED", "the tool gave no reason")
+    if end.outcome == "SUCCEEDED":
+        return Verdict("END", "SUCCEEDED", None)
+    unknown = end.outcome not in ("FAILED", "CANCELLED")
+    # Whether some attempt may have happened: what the tool service found out by asking is about all of them.
+    uncertain = unknown or (call.uncertain and not call.asks)
+    if unknown and call.effect == "RECONCILABLE" and not call.asks:
+        return Verdict("RECONCILE", "IN_DOUBT", error, now)
+    if (end.retry or (call.asks and not unknown)) and not call.told:
+        tried = call.asked if call.asks and unknown else call.runs
+        at = now + max(
+            wait_ms(contract.record, call.key, max(1, tried)),
+            int(min(end.delay_seconds or 0.0, DAY_SECONDS) * MILLISECONDS),
+        )
+        if tried < contract.record.attempts and at < call.began + contract.deadline_ms:
+            # Asked and still not known: asked again. Otherwise the tool runs again.
+            return Verdict(
+                "RECONCILE" if call.asks and unknown else "RETRY", "IN_DOUBT" if unknown else "FAILED", error, at
+            )
+    if uncertain and call.effect not in ("PURE", "TRANSACTIONAL"):
+        return Verdict("IN_DOUBT", "IN_DOUBT", error)
+    return Verdict("END", "FAILED", error)
+
+
+def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> Invocation:
+    """The next attempt of a call."""
+    call.status, call.attempt, call.due = "STARTED", call.attempt + 1, 0
+    call.began = call.began or now
+    call.key = call.key or plan.key_of(index, call)
+    if call.asks:
+        call.asked, call.uncounted = call.asked + 1, call.uncounted + 1
+    return Invocation(
+        *(index, call.call_id, call.tool, call.contract_version, call.arguments, call.key, call.attempt),
+        "RECONCILE" if call.asks else "RUN",
+        call.began + contract.deadline_ms,
+    )

@@ -1,0 +1,120 @@
+"""The board of a shard: open plans, the lines they stand in, what was said, and what is to be looked at. Pure.
+
+Everything that decides works on it; nothing but decisions changes it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+from motet.plan.contracts import Contract, Contracts
+from motet.plan.guards import Guards
+from motet.plan.limits import Limits
+from motet.plan.lines import Lines
+from motet.plan.model import Call, Plan
+from motet.plan.steps import Fact, Step
+from motet.plan.text import carriable, carriable_bytes
+from motet.plan.waits import MILLISECONDS
+from motet.records import AttemptsEnded, EndedAttempt, Failure, FinishedCall, NextStep
+
+CODE_LENGTH: Final = 64
+
+
+class Board:
+    """`now` is the time of the input in the log, in milliseconds since 1970."""
+
+    def __init__(self, limits: Limits, contracts: Contracts) -> None:
+        self.limits = limits
+        self.contracts = contracts
+        self.now = 0
+        self.plans: dict[str, Plan] = {}
+        self.lines = Lines()
+        self.guards = Guards()
+        # Plans to look at, in order of first mention, and the calls of each that may start.
+        self.dirty: dict[str, list[int]] = {}
+        # What differs from the rows: plans whose state moved, with or without a step to show for it.
+        self.changed: dict[str, Plan] = {}
+        self.out: list[Step] = []
+
+    @property
+    def answer_ms(self) -> int:
+        """How long a call that was told to stop may take to answer."""
+        return int(self.limits.answer_seconds * MILLISECONDS)
+
+    def touch(self, plan: Plan, *indexes: int) -> list[int]:
+        """Notes that a plan changed, and calls of it that may start."""
+        self.changed[plan.plan_id] = plan
+        candidates = self.dirty.setdefault(plan.plan_id, [])
+        candidates.extend(indexes)
+        return candidates
+
+    def note_grants(self) -> None:
+        """Tells calls that the queues gave them everything."""
+        for name, index in self.lines.queues.take_granted():
+            plan = self.plans.get(name.partition("#")[0])
+            # A call may be granted and skipped in one step, the last of its plan.
+            if plan is not None:
+                plan.granted_at(index)
+                self.dirty.setdefault(plan.plan_id, []).append(index)
+
+    def wake(self) -> None:
+        """Calls that waited for a budget may fit now."""
+        for plan_id, index in self.guards.take_woken():
+            plan = self.plans.get(plan_id)
+            if plan is not None:
+                self.touch(plan, index)
+
+    def fact(self, plan: Plan, record: partial[Any]) -> None:
+        """Says something that needs nothing but its meta."""
+        self.out.append(Fact(plan, record))
+
+    def note(
+        self,
+        plan: Plan,
+        index: int,
+        attempt: int,
+        end: FinishedCall | None,
+        follows: NextStep,
+        *,
+        at: int | None = None,
+        late: bool = False,
+        error: Failure | None = None,
+    ) -> None:
+        """Says how an attempt ended that is not its call's end."""
+        why = error or (None if end is None else end.error)
+        noted = EndedAttempt(
+            index % len(plan.calls),
+            attempt,
+            "IN_DOUBT" if end is None else end.outcome,
+            end.result if end is not None and late else None,
+            None if why is None else self.bounded(why.code, why.message),
+            follows,
+            at,
+            late,
+            index >= len(plan.calls),
+        )
+        self.fact(plan, partial(AttemptsEnded, plan_id=plan.plan_id, attempts=(noted,)))
+
+    def contract_of(self, call: Call) -> Contract:
+        """The contract that a call was admitted by; a version once known stays known."""
+        contract = self.contracts.get(call.tool, call.contract_version)
+        if contract is None:
+            raise LookupError(
+                f"{call.tool} version {call.contract_version} was known when the plan was admitted, and is gone"
+            )
+        return contract
+
+    def bounded(self, code: str, message: str) -> Failure:
+        """An error as an event can carry it: every call of a plan may have one."""
+        return Failure(carriable(code, CODE_LENGTH), carriable_bytes(message, self.limits.error_bytes))
+
+    def bounded_end(self, end: FinishedCall) -> FinishedCall:
+        """An end whose result is within its limit; one that is not leaves open what the call did."""
+        size = len(end.result.encode()) if end.result is not None else 0
+        if size <= self.limits.result_bytes:
+            return end
+        message = f"the result has {size} bytes; the limit is {self.limits.result_bytes}"
+        return FinishedCall(
+            end.index, end.key, end.attempt, "FAILED", None, Failure("RESULT_TOO_LARGE", message), spent=end.spent
+        )

@@ -1,0 +1,143 @@
+"""The lines that plans stand in: which calls got in line when, what they hold, what they let go. Pure.
+
+A plan gets in line as a whole, but for the calls that wait for a person and those behind them: nothing in a line waits for a person. They
+get in line once they are approved, as a part of the plan of their own, at that place in the log; until then the plan holds nothing for
+longer than its other calls take. Compensations of a plan that no longer holds its resources get in line one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from motet.plan.model import Call, Plan
+from motet.records import Claim
+from motet.resources import Queues
+
+NOT_IN_LINE: Final = -1
+
+
+class Lines:
+    """The queues of a shard as plans use them."""
+
+    def __init__(self) -> None:
+        self.queues = Queues()
+        self.next_entry = 0
+
+    def restore(self, plans: Sequence[Plan]) -> None:
+        """Everybody gets in line again as they did, and lets go what they let go."""
+        entries = sorted((number, name, plan.plan_id) for plan in plans for name, number in plan.entered.items())
+        by_id = {plan.plan_id: plan for plan in plans}
+        for number, name, plan_id in entries:
+            plan = by_id[plan_id]
+            for index, call in in_order(plan):
+                if plan.line_of(index) == name and call.part != NOT_IN_LINE:
+                    self.add(plan, name, index, call)
+            self.next_entry = number + 1
+        for plan in plans:
+            for index, call in in_order(plan):
+                if call.part != NOT_IN_LINE and not self.keeps(plan, index) and not call.open:
+                    self.leave(plan, index)
+        for plan_id, index in self.queues.take_granted():
+            by_id[plan_id.partition("#")[0]].granted_at(index)
+
+    def enter(self, plan: Plan) -> None:
+        """Everything of a plan that waits for no person gets in line."""
+        for index in plan.order:
+            call = plan.calls[index]
+            waits = call.approval in ("NEEDED", "ASKED") or any(
+                plan.calls[before].part == NOT_IN_LINE for before in call.after
+            )
+            call.part = NOT_IN_LINE if waits else 0
+        self.line_up(plan, plan.plan_id, [index for index in plan.order if plan.calls[index].part == 0])
+
+    def enter_approved(self, plan: Plan) -> None:
+        """What waited for a person and waits no more gets in line, as a part of its own."""
+        part = 1 + max((call.part for call in plan.calls), default=0)
+        ready: list[int] = []
+        for index in plan.order:
+            call = plan.calls[index]
+            if call.part != NOT_IN_LINE or call.status == "DONE" or call.approval in ("NEEDED", "ASKED"):
+                continue
+            if all(
+                one.part != NOT_IN_LINE or one.status == "DONE" for one in (plan.calls[before] for before in call.after)
+            ):
+                call.part = part
+                ready.append(index)
+        if ready:
+            self.line_up(plan, plan.line_of(ready[0]), ready)
+
+    def enter_compensation(self, plan: Plan, index: int, call: Call) -> None:
+        """A compensation gets in line by itself."""
+        call.part = 0
+        self.line_up(plan, plan.line_of(index), [index])
+
+    def line_up(self, plan: Plan, name: str, indexes: Iterable[int]) -> None:
+        """Calls get in line together."""
+        plan.entered[name] = self.next_entry
+        self.next_entry += 1
+        for index in indexes:
+            call = plan.call_at(index)
+            if call is not None:
+                self.add(plan, name, index, call)
+
+    def add(self, plan: Plan, name: str, index: int, call: Call) -> None:
+        """One call's claims."""
+        # A resource is a domain's own: the same name elsewhere is another thing, and nobody waits for a stranger.
+        self.queues.add(name, index, [Claim(self.resource(plan, one.resource), one.mode) for one in call.claims])
+
+    def resource(self, plan: Plan, name: str) -> str:
+        """A resource's name among those of all domains."""
+        return f"{plan.tenant}/{plan.domain}/{name}"
+
+    def leave(self, plan: Plan, index: int) -> None:
+        """A call is done with its resources; under plan isolation the plan keeps those that the call had in hand.
+
+        A call that never ran touched nothing. Whether its claims were granted by then must not matter, or a restored schedule would
+        hold what this one never had.
+        """
+        call, name = plan.call_at(index), plan.line_of(index)
+        if call is None or call.part == NOT_IN_LINE:
+            return
+        held = plan.isolation == "PLAN" and call.attempt > 0 and name not in plan.released
+        self.queues.finish(name, index, hold=held)
+
+    def release(self, plan: Plan, name: str) -> None:
+        """What a line of a plan holds is let go, but for the calls of which something is still open."""
+        if name in plan.released:
+            return
+        plan.released.append(name)
+        keep = [index for index, _ in plan.everything() if self.keeps(plan, index) and plan.line_of(index) == name]
+        self.queues.end(name, keep)
+
+    def keeps(self, plan: Plan, index: int) -> bool:
+        """Whether what a call uses stays as it is: an attempt of it or of what undoes it is open."""
+        calls = (plan.call_at(index), plan.compensations.get(index))
+        return any(call is not None and call.open and call.attempt > 0 for call in calls)
+
+    def release_done_parts(self, plan: Plan, part: int) -> None:
+        """While some calls wait for a person, the others hold nothing for longer than they take."""
+        if all(call.part != NOT_IN_LINE or call.status == "DONE" for call in plan.calls):
+            return
+        members = [(index, call) for index, call in enumerate(plan.calls) if call.part == part]
+        if members and all(call.status == "DONE" for _, call in members):
+            self.release(plan, plan.line_of(members[0][0]))
+
+    def release_all(self, plan: Plan) -> None:
+        """Everything that a plan holds is let go, but for the calls of which something is still open."""
+        for name in plan.entered:
+            self.release(plan, name)
+
+    def forget_compensation(self, plan: Plan, index: int) -> None:
+        """A compensation ended: it is in no line any more."""
+        name = plan.line_of(index)
+        if plan.entered.pop(name, None) is not None:
+            self.queues.end(name)
+
+
+def in_order(plan: Plan) -> Iterable[tuple[int, Call]]:
+    """Calls in topological order, then compensations."""
+    for index in plan.order:
+        yield index, plan.calls[index]
+    for index, call in plan.compensations.items():
+        yield len(plan.calls) + index, call

@@ -1,0 +1,106 @@
+"""A plan as its row keeps it: one JSON text. What most calls never have is left out where nothing of it is set."""
+
+from __future__ import annotations
+
+import json
+from operator import attrgetter
+from typing import Any, Final
+
+from motet.plan.model import Call, Plan
+from motet.plan.spending import Ledger
+from motet.records import Claim, Failure, Policy
+
+ALWAYS: Final = (
+    *("call_id", "tool", "contract_version", "arguments", "arguments_sha256", "after", "claims", "effect", "refers"),
+    *("key", "status", "outcome", "result", "result_sha256", "error", "attempt", "began"),
+)
+RARELY: Final = (
+    *("due", "approval", "approval_seconds", "uncertain", "asked", "asks", "uncounted", "told", "lingers", "part"),
+    *("undo_version", "undo", "late_result"),
+)
+USUAL: Final = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None)
+HEAD: Final = (
+    *("plan_id", "idempotency_key", "tenant", "domain", "agent", "isolation", "correlation_id", "traceparent"),
+    *(
+        "committed",
+        "admitted",
+        "deadline",
+        "barrier",
+        "entered",
+        "released",
+        "undo",
+        "undoing",
+        "undo_failed",
+        "in_line",
+        "outcome",
+    ),
+)
+always = attrgetter(*ALWAYS)
+rarely = attrgetter(*RARELY)
+head = attrgetter(*HEAD)
+CLAIMS: Final = ALWAYS.index("claims")
+ERROR: Final = ALWAYS.index("error")
+
+
+def to_state(plan: Plan) -> str:
+    """The plan's row."""
+    ledger = plan.ledger
+    state = [
+        head(plan),
+        plan.policy.to_avro(),
+        [call_fields(call) for call in plan.calls],
+        plan.committed_in,
+        None if ledger is None else ledger_fields(ledger),
+        {index: call_fields(call) for index, call in plan.compensations.items()},
+    ]
+    # ensure_ascii: PostgreSQL's text holds no NUL, and JSON's escapes hold everything.
+    return json.dumps(state, separators=(",", ":"))
+
+
+def from_state(state: str) -> Plan:
+    """The plan of a row."""
+    first, policy, calls, committed_in, ledger, compensations = json.loads(state)
+    known = dict(zip(HEAD, first, strict=True))
+    return Plan(
+        **known,
+        policy=Policy.from_avro(policy),
+        calls=[call_from(fields) for fields in calls],
+        committed_in={int(index): event_id for index, event_id in committed_in.items()},
+        ledger=None if ledger is None else ledger_from(*ledger),
+        compensations={int(index): call_from(fields) for index, fields in compensations.items()},
+    )
+
+
+def ledger_fields(ledger: Ledger) -> list[Any]:
+    """A ledger as a row keeps it."""
+    return [ledger.limits, ledger.reserved, ledger.spent, ledger.waiting]
+
+
+def ledger_from(limits: list[int | None], reserved: list[int], spent: list[int], waiting: list[list[Any]]) -> Ledger:
+    """A ledger of a row."""
+    calls, cost, tokens, milliseconds = limits
+    ledger = Ledger((calls, cost, tokens, milliseconds))
+    (a, b, c, d), (e, f, g, h) = reserved, spent
+    ledger.reserved, ledger.spent = (a, b, c, d), (e, f, g, h)
+    ledger.waiting = [(str(plan_id), int(index)) for plan_id, index in waiting]
+    return ledger
+
+
+def call_fields(call: Call) -> list[Any]:
+    """A call's part of the row."""
+    fields: list[Any] = list(always(call))
+    fields[CLAIMS] = [[claim.resource, claim.mode] for claim in call.claims]
+    fields[ERROR] = None if call.error is None else [call.error.code, call.error.message]
+    rare = rarely(call)
+    return fields if rare == USUAL else [*fields, rare]
+
+
+def call_from(fields: list[Any]) -> Call:
+    """A call of a row."""
+    known = dict(zip(ALWAYS, fields, strict=False))
+    known["after"] = tuple(known["after"])
+    known["claims"] = tuple(Claim(resource, mode) for resource, mode in known["claims"])
+    known["error"] = None if known["error"] is None else Failure(*known["error"])
+    if len(fields) > len(ALWAYS):
+        known.update(zip(RARELY, fields[-1], strict=True))
+    return Call(**known)

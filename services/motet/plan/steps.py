@@ -1,0 +1,63 @@
+"""What a decision says: the events of the decider, in the order in which they follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from motet.plan.model import Plan
+from motet.records import CommittedCall, Invocation, StoppedCall
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Attempts of calls begin."""
+
+    plan: Plan
+    invocations: tuple[Invocation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """An attempt of a compensation begins; `index` is the call that it undoes."""
+
+    plan: Plan
+    index: int
+    arguments_sha256: str
+    invocation: Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Calls that run are told that nobody wants them any more, each by its toolset."""
+
+    plan: Plan
+    calls: tuple[tuple[str, StoppedCall], ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Calls of a plan took their place in its history."""
+
+    plan: Plan
+    calls: tuple[CommittedCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A plan ended."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An event that needs nothing but its meta."""
+
+    plan: Plan
+    record: partial[Any]
+
+
+Step = Started | Undoing | Stopped | Committed | Ended | Fact

@@ -1,0 +1,118 @@
+"""What a batch of records changes in the tables, as data: inserted, changed and deleted rows, and what is added up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from motet.projector.definition import Table
+
+Row = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Claims:
+    """Changes of `resources`, by plan and by call.
+
+    A row is gone once its plan ended, or its call under call isolation, and nothing of the call is open: so say four columns of the row
+    itself, which events set in any order of batches.
+    """
+
+    inserted: dict[str, dict[int, list[Row]]] = field(default_factory=dict)
+    changed: dict[tuple[str, int], Row] = field(default_factory=dict)
+    ended_plans: set[str] = field(default_factory=set)
+
+    def change(self, plan_id: str, index: int, columns: Row) -> None:
+        """Changes the rows of a call, in this batch's inserts or in the table."""
+        calls = self.inserted.get(plan_id)
+        if calls is None:
+            self.changed.setdefault((plan_id, index), {"plan_id": plan_id, "index": index}).update(columns)
+            return
+        for row in calls.get(index, ()):
+            row.update(columns)
+
+    def end(self, plan_id: str) -> None:
+        """A plan's end."""
+        calls = self.inserted.get(plan_id)
+        if calls is None:
+            self.ended_plans.add(plan_id)
+            return
+        for rows in calls.values():
+            for row in rows:
+                row["plan_ended"] = True
+
+    def rows(self) -> list[Row]:
+        """The inserted rows that are still there at the end of the batch."""
+        everything = (row for calls in self.inserted.values() for rows in calls.values() for row in rows)
+        return [row for row in everything if not gone(row)]
+
+    def touched(self) -> list[str]:
+        """The plans whose rows in the table may be gone now."""
+        return sorted({plan_id for plan_id, _ in self.changed} | self.ended_plans)
+
+
+def gone(row: Row) -> bool:
+    """Whether nothing holds a resource for a row any more; the same as `GONE` in SQL."""
+    over = row["plan_ended"] or (row["call_ended"] and row["isolation"] == "CALL")
+    return bool(over and not row["open"])
+
+
+def moment(milliseconds: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 in UTC, whose texts order as the times do."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def moment_or_none(milliseconds: int | None) -> str | None:
+    """As `moment`; None stays None."""
+    return None if milliseconds is None else moment(milliseconds)
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch changes. Times are ISO 8601 texts in UTC."""
+
+    plans: dict[str, Row] = field(default_factory=dict)
+    plans_changed: dict[str, Row] = field(default_factory=dict)
+    plans_repeated: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    calls: dict[tuple[str, int], Row] = field(default_factory=dict)
+    calls_changed: dict[tuple[str, int], Row] = field(default_factory=dict)
+    claims: Claims = field(default_factory=Claims)
+    dead_letters_changed: dict[str, Row] = field(default_factory=dict)
+    # Rows that are inserted, or changed where they are there: by table and key.
+    upserts: dict[str, dict[Key, Row]] = field(default_factory=lambda: defaultdict(dict))
+    lineage: list[Row] = field(default_factory=list)
+    dead_letters: dict[str, Row] = field(default_factory=dict)
+    contracts: dict[tuple[str, int], Row] = field(default_factory=dict)
+    tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+
+    def change_plan(self, plan_id: str, **columns: Any) -> None:
+        """Changes a plan's row, in this batch's inserts or in the table."""
+        row = self.plans.get(plan_id)
+        if row is None:
+            row = self.plans_changed.setdefault(plan_id, {"plan_id": plan_id})
+        row.update(columns)
+
+    def change_call(self, plan_id: str, index: int, columns: Row) -> None:
+        """Changes a call's row, in this batch's inserts or in the table."""
+        place = (plan_id, index)
+        row = self.calls.get(place)
+        if row is None:
+            row = self.calls_changed.setdefault(place, {"plan_id": plan_id, "index": index})
+        row.update(columns)
+
+    def change_dead_letter(self, event_id: str, columns: Row) -> None:
+        """Changes a dead letter's row, in this batch's inserts or in the table."""
+        row = self.dead_letters.get(event_id)
+        if row is None:
+            row = self.dead_letters_changed.setdefault(event_id, {"event_id": event_id})
+        row.update(columns)
+
+    def upsert(self, table: Table, row: Row) -> None:
+        """Inserts a row, or changes the columns that it names; columns given before in this batch stay where it names none."""
+        key = tuple(row[name] for name in table.key)
+        self.upserts[table.name].setdefault(key, {}).update(row)

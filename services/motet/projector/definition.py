@@ -1,0 +1,46 @@
+"""How tables of the SQL surface are written down: names, types, meanings. The DDL and the writes follow from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column; `type` is PostgreSQL's, with constraints."""
+
+    name: str
+    type: str
+    comment: str
+
+    @property
+    def plain_type(self) -> str:
+        """The type alone."""
+        return self.type.partition(" ")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. Rows of a `tenant` are seen by that tenant; a table without a tenant is for everybody."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    indexes: tuple[str, ...] = ()
+    has_tenant: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names."""
+        return tuple(column.name for column in self.columns)
+
+
+def columns(*lines: tuple[str, str, str]) -> tuple[Column, ...]:
+    """Columns from name, type and comment."""
+    return tuple(Column(*line) for line in lines)
+
+
+TENANT: Final = ("tenant", "text NOT NULL", "Whose it is.")
+DOMAIN: Final = ("domain", "text NOT NULL", "The unit of total order within the tenant.")

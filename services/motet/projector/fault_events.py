@@ -1,0 +1,282 @@
+"""What goes otherwise, in the tables: attempts, barriers, approvals, doubt, compensation, budgets, breakers, refused commands."""
+
+from __future__ import annotations
+
+import json
+
+from motet.chassis.text import printable
+from motet.projector.changes import Changes, Row, moment, moment_or_none
+from motet.projector.fault_tables import (
+    APPROVALS,
+    BREAKERS,
+    BUDGETS,
+    COMMANDS_REFUSED,
+    COMPENSATIONS,
+    FORMER_ATTEMPTS,
+)
+from motet.records import (
+    Amounts,
+    ApprovalDecided,
+    ApprovalRequested,
+    AttemptsEnded,
+    BarrierRaised,
+    BreakerChanged,
+    BudgetChanged,
+    CallSettled,
+    CallsProgressed,
+    CommandRefused,
+    CompensationEnded,
+    CompensationResumed,
+    CompensationStarted,
+    EndedAttempt,
+    Failure,
+    Meta,
+)
+
+STATUS_OF_NEXT = {"RETRY": "RETRYING", "RECONCILE": "RECONCILING", "IN_DOUBT": "IN_DOUBT"}
+
+
+def owned(meta: Meta) -> Row:
+    """Whose a row is."""
+    return {"tenant": meta.tenant, "domain": meta.domain}
+
+
+def error_columns(error: Failure | None) -> Row:
+    """Why something did not succeed."""
+    return {
+        "error_code": None if error is None else printable(error.code),
+        "error_message": None if error is None else printable(error.message),
+    }
+
+
+def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
+    """Attempts ended that were not the end of their call."""
+    for one in record.attempts:
+        changes.upsert(
+            FORMER_ATTEMPTS,
+            {
+                "plan_id": record.plan_id,
+                "index": one.index,
+                "compensation": one.compensation,
+                "attempt": one.attempt,
+                "late": one.late,
+                **owned(record.meta),
+                "ended_at": at,
+                "outcome": one.outcome,
+                **error_columns(one.error),
+                "next": one.next,
+                "next_at": moment_or_none(one.next_at),
+                "event_id": record.meta.event_id,
+            },
+        )
+        if one.compensation:
+            if one.next == "IN_DOUBT":
+                changes.upsert(COMPENSATIONS, compensation_key(record.plan_id, one.index, record.meta))
+        elif one.late:
+            late(changes, record.plan_id, one, at)
+        else:
+            columns: Row = {"status": STATUS_OF_NEXT.get(one.next, "STARTED"), **error_columns(one.error)}
+            columns["next_attempt_at"] = moment_or_none(one.next_at)
+            if one.next == "IN_DOUBT":
+                columns |= {"in_doubt": True, "in_doubt_since": at}
+                changes.claims.change(record.plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})
+            changes.change_call(record.plan_id, one.index, columns)
+
+
+def late(changes: Changes, plan_id: str, one: EndedAttempt, at: str) -> None:
+    """An attempt ended after its call had its place in the history."""
+    columns: Row = {
+        "late_outcome": one.outcome,
+        "late_result": one.result,
+        "late_error": None if one.error is None else printable(one.error.code),
+    }
+    if one.next == "IN_DOUBT":
+        columns |= {"in_doubt": True, "in_doubt_since": at}
+        changes.claims.change(plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})
+    else:
+        changes.claims.change(plan_id, one.index, {"open": False})
+    changes.change_call(plan_id, one.index, columns)
+
+
+def barrier_raised(changes: Changes, record: BarrierRaised, at: str) -> None:
+    """Nothing more of a plan starts; what runs keeps what it uses."""
+    changes.change_plan(
+        record.plan_id,
+        status="STOPPING",
+        stopped_by=record.cause,
+        stopped_at=at,
+        stop_reason=printable(record.reason),
+        stop_agent=None if record.agent is None else printable(record.agent),
+    )
+    for index in record.running:
+        changes.claims.change(record.plan_id, index, {"open": True})
+
+
+def approval_requested(changes: Changes, record: ApprovalRequested, at: str) -> None:
+    """A call waits for a person."""
+    changes.upsert(
+        APPROVALS,
+        {
+            "plan_id": record.plan_id,
+            "index": record.index,
+            **owned(record.meta),
+            "call_id": record.call_id,
+            "tool": record.tool,
+            "contract_version": record.contract_version,
+            "arguments": record.arguments,
+            "arguments_sha256": record.arguments_sha256,
+            "state": "REQUESTED",
+            "requested_at": at,
+            "expires_at": moment(record.expires_at),
+        },
+    )
+    columns = {"status": "AWAITING_APPROVAL", "arguments_sha256": record.arguments_sha256}
+    changes.change_call(record.plan_id, record.index, columns)
+
+
+def approval_decided(changes: Changes, record: ApprovalDecided, at: str) -> None:
+    """Somebody decided, or nobody did."""
+    changes.upsert(
+        APPROVALS,
+        {
+            "plan_id": record.plan_id,
+            "index": record.index,
+            **owned(record.meta),
+            "state": record.decision,
+            "decided_at": at,
+            "decided_by": None if record.agent is None else printable(record.agent),
+            "reason": printable(record.reason),
+        },
+    )
+    if record.decision == "APPROVED":
+        changes.change_call(record.plan_id, record.index, {"status": "WAITING"})
+        changes.claims.change(record.plan_id, record.index, {"state": "WAITS", "since": at})
+
+
+def call_settled(changes: Changes, record: CallSettled, at: str) -> None:
+    """A call that was in doubt is settled."""
+    by = printable(record.agent)
+    if record.compensation:
+        state = "SUCCEEDED" if record.finding == "HAPPENED" else "FAILED"
+        row = compensation_key(record.plan_id, record.index, record.meta)
+        changes.upsert(COMPENSATIONS, row | {"state": state, "result": record.result, "ended_at": at, "settled_by": by})
+        return
+    columns: Row = {"in_doubt": False, "finding": record.finding, "settled_by": by, "settled_at": at}
+    if record.finding == "HAPPENED":
+        columns["late_result"] = record.result
+    changes.change_call(record.plan_id, record.index, columns)
+    changes.claims.change(record.plan_id, record.index, {"state": "HOLDS", "since": at, "open": False})
+
+
+def calls_progressed(changes: Changes, record: CallsProgressed, at: str) -> None:
+    """Running calls say how far they are."""
+    for one in record.calls:
+        changes.change_call(record.plan_id, one.index, {"progress": one.progress, "progressed_at": at})
+
+
+def compensation_key(plan_id: str, index: int, meta: Meta) -> Row:
+    """The key of a compensation's row, and whose it is."""
+    return {"plan_id": plan_id, "index": index, **owned(meta)}
+
+
+def compensation_started(changes: Changes, record: CompensationStarted, at: str) -> None:
+    """An attempt to undo a call began."""
+    row = {
+        **compensation_key(record.plan_id, record.index, record.meta),
+        "tool": record.tool,
+        "contract_version": record.contract_version,
+        "arguments": record.arguments,
+        "arguments_sha256": record.arguments_sha256,
+        "key": record.key,
+        "attempt": record.attempt,
+        "state": "RUNNING",
+        "started_at": at,
+        "ended_at": None,
+        **error_columns(None),
+    }
+    changes.upsert(COMPENSATIONS, row)
+    changes.change_plan(record.plan_id, status="COMPENSATING")
+
+
+def compensation_ended(changes: Changes, record: CompensationEnded, at: str) -> None:
+    """The compensation of a call ended."""
+    row = {
+        **compensation_key(record.plan_id, record.index, record.meta),
+        "attempt": record.attempt,
+        "state": record.outcome,
+        "result": record.result,
+        "ended_at": at,
+        **error_columns(record.error),
+    }
+    changes.upsert(COMPENSATIONS, row)
+    if record.outcome not in ("SUCCEEDED", "SKIPPED"):
+        changes.change_plan(record.plan_id, status="COMPENSATION_FAILED", remaining=list(record.remaining))
+    elif record.remaining:
+        changes.change_plan(record.plan_id, remaining=list(record.remaining))
+    else:
+        changes.change_plan(record.plan_id, status="COMPENSATED", remaining=[])
+
+
+def compensation_resumed(changes: Changes, record: CompensationResumed, at: str) -> None:
+    """Somebody has a compensation go on."""
+    status = "COMPENSATING" if record.remaining else "COMPENSATED"
+    changes.change_plan(record.plan_id, status=status, remaining=list(record.remaining))
+    for index in record.skipped:
+        row = compensation_key(record.plan_id, index, record.meta)
+        by = {"state": "SKIPPED", "settled_by": printable(record.agent), "ended_at": at}
+        changes.upsert(COMPENSATIONS, row | by)
+
+
+def budget_changed(changes: Changes, record: BudgetChanged, at: str) -> None:
+    """What a plan or an agent has spent and reserved."""
+    row: Row = {
+        **owned(record.meta),
+        "agent": printable(record.agent),
+        "plan_id": record.plan_id or "",
+        "scope": "AGENT" if record.plan_id is None else "PLAN",
+        "changed_at": at,
+    }
+    for what, amounts in (("limit", record.limits), ("reserved", record.reserved), ("spent", record.spent)):
+        row |= amount_columns(what, amounts)
+    changes.upsert(BUDGETS, row)
+
+
+def amount_columns(what: str, amounts: Amounts) -> Row:
+    """Amounts as columns."""
+    return {
+        f"calls_{what}": amounts.calls,
+        f"cost_micros_{what}": amounts.cost_micros,
+        f"tokens_{what}": amounts.tokens,
+        f"milliseconds_{what}": amounts.milliseconds,
+    }
+
+
+def breaker_changed(changes: Changes, record: BreakerChanged, at: str, partition: int) -> None:
+    """A tool's circuit breaker opened or closed."""
+    row = {"tool": record.tool, "partition": partition, "state": record.state, "failures": record.failures}
+    changes.upsert(BREAKERS, row | {"until": moment_or_none(record.until), "changed_at": at})
+
+
+def command_refused(changes: Changes, record: CommandRefused, at: str) -> None:
+    """A command about something that is there was refused."""
+    reasons = [
+        {
+            "code": one.code,
+            "message": printable(one.message),
+            "call_id": None if one.call_id is None else printable(one.call_id),
+        }
+        for one in record.reasons
+    ]
+    changes.upsert(
+        COMMANDS_REFUSED,
+        {
+            "event_id": record.meta.event_id,
+            "command": record.command,
+            **owned(record.meta),
+            "agent": printable(record.agent),
+            "idempotency_key": printable(record.idempotency_key),
+            "plan_id": None if record.plan_id is None else printable(record.plan_id),
+            "reasons": json.dumps(reasons, ensure_ascii=False),
+            "refused_at": at,
+        },
+    )

@@ -1,0 +1,179 @@
+"""A plan's way in the tables: admitted, started, committed, ended; or rejected, or repeated."""
+
+from __future__ import annotations
+
+import json
+
+from motet.chassis.text import printable
+from motet.projector.changes import Changes, Row, moment_or_none
+from motet.records import CallsCommitted, CallsStarted, PlanAdmitted, PlanEnded, PlanRejected
+
+
+def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) -> None:
+    """A plan and its calls begin."""
+    meta, plan_id = record.meta, record.plan_id
+    changes.plans[plan_id] = {
+        "plan_id": plan_id,
+        "tenant": meta.tenant,
+        "domain": meta.domain,
+        "agent": record.agent,
+        "idempotency_key": record.idempotency_key,
+        "isolation": record.isolation,
+        "status": "OPEN",
+        **policy_columns(record),
+        "calls": len(record.calls),
+        "reasons": None,
+        "correlation_id": meta.correlation_id,
+        "command_sha256": record.command_sha256,
+        "history_sha256": None,
+        "admitted_at": at,
+        "ended_at": None,
+        "admitted_event_id": meta.event_id,
+        "terminal_event_id": None,
+        "repeats": changes.plans[plan_id]["repeats"] if plan_id in changes.plans else 0,
+        "partition": partition,
+    }
+    claims = changes.claims.inserted.setdefault(plan_id, {})
+    for index, call in enumerate(record.calls):
+        changes.calls[plan_id, index] = {
+            "plan_id": plan_id,
+            "index": index,
+            "call_id": call.call_id,
+            "tenant": meta.tenant,
+            "domain": meta.domain,
+            "tool": call.tool,
+            "contract_version": call.contract_version,
+            "effect": call.effect,
+            "after": list(call.after),
+            "arguments": call.arguments,
+            "arguments_sha256": call.arguments_sha256,
+            "status": "AWAITING_APPROVAL" if call.approval else "WAITING",
+            "approval": call.approval,
+            "in_doubt": False,
+        }
+        if call.claims:
+            claims[index] = [
+                {
+                    "tenant": meta.tenant,
+                    "domain": meta.domain,
+                    "resource": printable(claim.resource),
+                    "mode": claim.mode,
+                    "state": "AWAITS_APPROVAL" if call.approval else "WAITS",
+                    "plan_id": plan_id,
+                    "index": index,
+                    "isolation": record.isolation,
+                    "since": at,
+                    "call_ended": False,
+                    "plan_ended": False,
+                    "open": False,
+                }
+                for claim in call.claims
+            ]
+
+
+def policy_columns(record: PlanAdmitted) -> Row:
+    """What a plan does when not everything goes well."""
+    policy = record.policy
+    return {
+        "batch": policy.batch,
+        "quorum": policy.quorum,
+        "on_failure": policy.on_failure,
+        "in_doubt": policy.in_doubt,
+        "quarantine": policy.quarantine,
+        "deadline_at": moment_or_none(record.deadline_at),
+    }
+
+
+def started(changes: Changes, record: CallsStarted, at: str) -> None:
+    """Attempts of calls began."""
+    attempts = record.attempts or (1,) * len(record.indexes)
+    for index, attempt in zip(record.indexes, attempts, strict=True):
+        columns: Row = {"status": "STARTED", "attempt": attempt, "attempt_started_at": at, "next_attempt_at": None}
+        if attempt == 1:
+            columns["started_at"] = at
+            changes.claims.change(record.plan_id, index, {"state": "HOLDS", "since": at})
+        changes.change_call(record.plan_id, index, columns)
+
+
+def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
+    """Calls took their place in the history."""
+    event_id = record.meta.event_id
+    for call in record.calls:
+        columns: Row = {
+            "status": call.outcome,
+            "committed_at": at,
+            "result": call.result,
+            "result_sha256": call.result_sha256,
+            "error_code": None if call.error is None else printable(call.error.code),
+            "error_message": None if call.error is None else printable(call.error.message),
+            "key": call.key,
+            "attempt": call.attempt,
+            "next_attempt_at": None,
+            "committed_event_id": event_id,
+        }
+        if call.outcome == "IN_DOUBT":
+            columns["in_doubt"] = True
+        if call.arguments_sha256 is not None:
+            columns["arguments_sha256"] = call.arguments_sha256
+        changes.change_call(record.plan_id, call.index, columns)
+        changes.claims.change(record.plan_id, call.index, {"call_ended": True})
+
+
+def ended(changes: Changes, record: PlanEnded, at: str) -> None:
+    """A plan's end."""
+    changes.change_plan(
+        record.plan_id,
+        status=record.outcome,
+        history_sha256=record.history_sha256,
+        ended_at=at,
+        terminal_event_id=record.meta.event_id,
+        remaining=list(record.remaining),
+    )
+    changes.claims.end(record.plan_id)
+
+
+def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) -> None:
+    """A command that became no plan. Refused under a key that is taken, it may be refused again."""
+    if record.plan_id in changes.plans:
+        repeated(changes, record.plan_id)
+        return
+    meta = record.meta
+    changes.plans[record.plan_id] = {
+        "plan_id": record.plan_id,
+        "tenant": meta.tenant,
+        "domain": meta.domain,
+        "agent": printable(record.agent),
+        "idempotency_key": printable(record.idempotency_key),
+        "isolation": None,
+        "status": "REJECTED",
+        "calls": 0,
+        "reasons": json.dumps(
+            [
+                {
+                    "code": one.code,
+                    "message": printable(one.message),
+                    "call_id": None if one.call_id is None else printable(one.call_id),
+                }
+                for one in record.reasons
+            ],
+            ensure_ascii=False,
+        ),
+        "correlation_id": meta.correlation_id,
+        "command_sha256": None,
+        "history_sha256": None,
+        "admitted_at": None,
+        "ended_at": at,
+        "admitted_event_id": None,
+        "terminal_event_id": meta.event_id,
+        "repeats": 0,
+        "partition": partition,
+    }
+
+
+def repeated(changes: Changes, plan_id: str) -> None:
+    """The same command came again."""
+    row = changes.plans.get(plan_id)
+    if row is None:
+        changes.plans_repeated[plan_id] += 1
+    else:
+        row["repeats"] += 1

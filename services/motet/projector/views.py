@@ -1,0 +1,83 @@
+"""Views of the SQL surface: what follows from the tables. Each as its SELECT, its meaning, and the meaning of its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view; `{schema}` in its query stands for the schema that it is made in."""
+
+    name: str
+    comment: str
+    query: str
+    columns: dict[str, str]
+
+
+# What is known of the effect of a call, whatever its place in the history.
+STATE: Final = """CASE
+    WHEN in_doubt THEN 'IN_DOUBT'
+    WHEN status = 'SUCCEEDED' OR late_outcome = 'SUCCEEDED' OR finding IN ('HAPPENED', 'COMPENSATE') THEN 'DONE'
+    WHEN coalesce(attempt, 0) = 0 THEN 'NOT_STARTED'
+    WHEN status IN ('STARTED', 'RETRYING', 'RECONCILING') OR (status = 'CANCELLED' AND late_outcome IS NULL) THEN 'RUNNING'
+    ELSE 'FAILED' END"""
+
+EFFECTS: Final = View(
+    "effects",
+    "What calls did to the world, or may have done: one row a call whose tool is not pure, and one a compensation, by effect key.",
+    f"""SELECT key, tenant, domain, plan_id, index, false AS compensation, tool, effect, status, attempt, committed_at, {STATE} AS state
+FROM {{schema}}.calls WHERE effect <> 'PURE'
+UNION ALL
+SELECT key, tenant, domain, plan_id, index, true, tool, NULL, state, attempt, ended_at,
+CASE state WHEN 'SUCCEEDED' THEN 'DONE' WHEN 'RUNNING' THEN 'RUNNING' WHEN 'IN_DOUBT' THEN 'IN_DOUBT' ELSE 'FAILED' END
+FROM {{schema}}.compensations WHERE key IS NOT NULL""",
+    {
+        "key": "The effect's key, minted by Motet; null until the call is sent.",
+        "tenant": "Whose it is.",
+        "domain": "The unit of total order within the tenant.",
+        "plan_id": "The plan.",
+        "index": "The call of the plan, or the one that is undone.",
+        "compensation": "True if it undoes the call.",
+        "tool": "The tool, toolset.function.",
+        "effect": "The tool's effect class; null for a compensation.",
+        "status": "The call's status in the plan.",
+        "attempt": "Its last attempt.",
+        "committed_at": "When it took its place in the history.",
+        "state": "NOT_STARTED, RUNNING, DONE, FAILED (it did not happen) or IN_DOUBT.",
+    },
+)
+
+ATTEMPTS: Final = View(
+    "attempts",
+    "Every attempt of every call and compensation: those that ended early, and the last one of each.",
+    """SELECT plan_id, index, compensation, attempt, late, tenant, domain, ended_at, outcome, error_code, error_message, next, next_at
+FROM {schema}.former_attempts
+UNION ALL
+SELECT plan_id, index, false, attempt, false, tenant, domain, committed_at,
+CASE WHEN committed_at IS NULL THEN 'RUNNING' ELSE status END, error_code, error_message, 'NONE', NULL
+FROM {schema}.calls AS c WHERE attempt > 0 AND NOT EXISTS (SELECT FROM {schema}.former_attempts AS f
+WHERE f.plan_id = c.plan_id AND f.index = c.index AND f.attempt = c.attempt AND NOT f.compensation AND NOT f.late)
+UNION ALL
+SELECT plan_id, index, true, attempt, false, tenant, domain, ended_at, state, error_code, error_message, 'NONE', NULL
+FROM {schema}.compensations AS c WHERE attempt > 0 AND NOT EXISTS (SELECT FROM {schema}.former_attempts AS f
+WHERE f.plan_id = c.plan_id AND f.index = c.index AND f.attempt = c.attempt AND f.compensation)""",
+    {
+        "plan_id": "The plan.",
+        "index": "The call of the plan, or the one that is undone.",
+        "compensation": "True if it undoes the call.",
+        "attempt": "Which attempt, from 1.",
+        "late": "True if it ended when its call had its end already.",
+        "tenant": "Whose it is.",
+        "domain": "The unit of total order within the tenant.",
+        "ended_at": "When it ended; null while it runs.",
+        "outcome": "How it ended; RUNNING while it runs.",
+        "error_code": "Why it did not succeed, in one word.",
+        "error_message": "Why it did not succeed, in a sentence.",
+        "next": "What followed: NONE, RETRY, RECONCILE or IN_DOUBT.",
+        "next_at": "When the next attempt was due.",
+    },
+)
+
+VIEWS: Final = (EFFECTS, ATTEMPTS)

@@ -1,0 +1,82 @@
+"""How an attempt ended, by what the tool returned or raised and by its effect class: what is known of its effect."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from motet.chassis import guard
+from motet.records import EffectClass, Failure, FinishedCall, Invocation
+from motet.tools.failure import CRASHED, HEARTBEAT_LOST, STOPPED, TIMED_OUT, Cancelled, ToolFailed, TryAgain, Unclear
+
+MESSAGE_LENGTH: Final = 2_000
+# Whatever they were doing when they ended without a word, they left nothing behind.
+HARMLESS: Final[tuple[EffectClass, ...]] = ("PURE", "TRANSACTIONAL")
+
+# Nothing was heard of the attempt; what else ends without a word would end so again.
+LOST: Final = (TIMED_OUT, HEARTBEAT_LOST, CRASHED)
+
+
+def failed(
+    call: Invocation, code: str, message: str, *, retry: bool = False, delay: float | None = None
+) -> FinishedCall:
+    """It did not happen."""
+    return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, failure(code, message), retry, delay)
+
+
+def cancelled(call: Invocation, code: str, message: str) -> FinishedCall:
+    """It never began."""
+    return FinishedCall(call.index, call.key, call.attempt, "CANCELLED", None, failure(code, message))
+
+
+def unknown(call: Invocation, effect: EffectClass, code: str, message: str) -> FinishedCall:
+    """It began, and ended without a word about its effect."""
+    if effect in HARMLESS:
+        return failed(call, code, message, retry=code in LOST)
+    error = failure(code, message)
+    # With its key an idempotent call may be tried again; any other is nobody's to repeat.
+    again = effect == "IDEMPOTENT" or (call.mode == "RECONCILE" and code in LOST)
+    return FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, error, again)
+
+
+def succeeded(call: Invocation, result: str) -> FinishedCall:
+    """It happened, and this is its result."""
+    return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", result, None)
+
+
+def end_of(call: Invocation, effect: EffectClass, end: guard.Done[str | None] | guard.Raised) -> FinishedCall:
+    """The end of an attempt. A reconciling one that returned None found that it did not happen."""
+    if isinstance(end, guard.Raised):
+        return end_of_raised(call, effect, end)
+    if end.value is not None:
+        return succeeded(call, end.value)
+    return failed(call, "DID_NOT_HAPPEN", "asked, the tool says that it did not happen", retry=True)
+
+
+def end_of_raised(call: Invocation, effect: EffectClass, end: guard.Raised) -> FinishedCall:
+    """The end of an attempt that raised."""
+    match end.error:
+        case Unclear() as error:
+            return unknown(call, effect, error.code, error.message)
+        case _ if call.mode == "RECONCILE":
+            return cannot_tell(call, end)
+        case TryAgain() as error:
+            return failed(call, error.code, error.message, retry=True, delay=error.delay_seconds)
+        case Cancelled() as error:
+            return cancelled(call, STOPPED, str(error))
+        case ToolFailed() as error:
+            return failed(call, error.code, error.message)
+        case _:
+            return unknown(call, effect, "RAISED", end.text)
+
+
+def cannot_tell(call: Invocation, end: guard.Raised) -> FinishedCall:
+    """Asked whether a call happened, the tool raised."""
+    error = end.error
+    why = failure("CANNOT_TELL", f"asked whether it happened, the tool cannot tell: {end.text}")
+    delay = error.delay_seconds if isinstance(error, TryAgain) else None
+    return FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, why, isinstance(error, TryAgain), delay)
+
+
+def failure(code: str, message: str) -> Failure:
+    """An error that a record can carry."""
+    return Failure(code, message.encode("utf-8", "replace").decode()[:MESSAGE_LENGTH])

@@ -1,0 +1,109 @@
+"""Transactional calls: inside the hop's own transaction, so that effect and result become durable together or not at all."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Final
+
+import psycopg
+
+from motet.chassis import guard
+from motet.chassis.service import Opening, Received
+from motet.records import FinishedCall, Invocation
+from motet.tools.calling import call_tool
+from motet.tools.context import Context
+from motet.tools.ending import end_of, succeeded, unknown
+from motet.tools.failure import TIMED_OUT
+from motet.tools.intents import token_of
+from motet.tools.running import Running
+from motet.tools.time_limit import Overdue, time_limit
+from motet.tools.toolset import Toolset
+
+# PostgreSQL ends a session that idles in a transaction for 10 s.
+LONGEST_SECONDS: Final = 8.0
+# The transaction is gone or must run again: not the tool's failure, the chassis tries again.
+AGAIN: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.InterfaceError,
+)
+
+
+class Inside:
+    """Runs calls in the hop's transaction: all under one savepoint, and if one fails, each under its own."""
+
+    def __init__(self, toolset: Toolset, opening: Opening) -> None:
+        self.toolset = toolset
+        self.opening = opening
+
+    def run(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
+        """The ends of calls, in order."""
+        if not work:
+            return []
+        try:
+            together = guard.attempt(partial(self.together, work), AGAIN)
+        except Overdue:
+            together = None
+        if isinstance(together, guard.Done):
+            return together.value
+        return [(received, self.alone(received, call)) for received, call in work]
+
+    def together(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
+        """All calls under one savepoint; any failure undoes all."""
+        with self.opening.connection.transaction():
+            return [(received, self.one(received, call)) for received, call in work]
+
+    def alone(self, received: Received, call: Invocation) -> FinishedCall:
+        """One call under a savepoint of its own."""
+
+        def inside() -> FinishedCall:
+            with self.opening.connection.transaction():
+                return self.one(received, call)
+
+        try:
+            end = guard.attempt(inside, AGAIN)
+        except Overdue:
+            message = f"the tool took longer than its limit of {self.limit(call):g} seconds and was rolled back"
+            return unknown(call, "TRANSACTIONAL", TIMED_OUT, message)
+        if isinstance(end, guard.Done):
+            return end.value
+        if self.opening.connection.closed:
+            # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
+            raise end.error
+        return end_of(call, "TRANSACTIONAL", end)
+
+    def one(self, received: Received, call: Invocation) -> FinishedCall:
+        """Runs one call within its time. Whatever the tool raises goes through."""
+        source, seconds = received.record, self.limit(call)
+        running = Running(seconds)
+        context = Context(
+            key=call.key,
+            tenant=source.meta.tenant,
+            domain=source.meta.domain,
+            plan_id=source.plan_id,
+            call_index=call.index,
+            attempt=call.attempt,
+            agent=source.agent,
+            fencing_token=token_of(self.opening.epoch, call.attempt),
+            traceparent=source.meta.traceparent,
+            transaction=self.opening.connection,
+            running=running,
+        )
+        began = time.monotonic()
+        with time_limit(seconds):
+            text = call_tool(self.toolset, call, context, None)
+        end = succeeded(call, text or "null")
+        return FinishedCall(
+            *(end.index, end.key, end.attempt, end.outcome, end.result, end.error, end.retry, end.delay_seconds),
+            running.spent,
+            int((time.monotonic() - began) * 1_000),
+        )
+
+    def limit(self, call: Invocation) -> float:
+        """The seconds that a call may take."""
+        tool = self.toolset.find(call.tool, call.contract_version)
+        return LONGEST_SECONDS if tool is None else min(tool.timeout_seconds, LONGEST_SECONDS)
