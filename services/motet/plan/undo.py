@@ -41,7 +41,8 @@ def filled(template: Any, arguments: dict[str, Any], result: Any, *, known: bool
 def arguments_of(call: Call, contract: Contract, compensation: Compensation) -> dict[str, Any]:
     """The arguments of a call's compensation once the call has ended. Raises BadArguments."""
     given = {**contract.defaults, **json.loads(call.arguments)}
-    result = None if call.result is None else json.loads(call.result)
+    found = call.late_result if call.result is None else call.result
+    result = None if found is None else json.loads(found)
     return dict(filled(json.loads(compensation.arguments), given, result))
 
 
