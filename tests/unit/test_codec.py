@@ -8,6 +8,8 @@ from motet.chassis.codec import Codec, newest_schemas
 from motet.chassis.door import check, present
 from motet.chassis.errors import Undecodable
 from motet.chassis.guard import Raised, attempt
+from motet.client import Budget, Call, Policy, command
+from motet.plan import plan_id_of
 from motet.records import PlannedCall, SubmitPlan
 
 
@@ -82,3 +84,19 @@ def test_the_door_compares_key_and_body() -> None:
     with pytest.raises(Undecodable) as caught:
         present(None)
     assert caught.value.code == "NO_KEY"
+
+
+@pytest.mark.parametrize(
+    ("call", "policy"),
+    [
+        (Call("r.put"), Policy(deadline_seconds=5)),
+        (Call("r.put", approval=True, approval_seconds=60), Policy()),
+        (Call("r.put"), Policy(batch="quorum", quorum=1, budget=Budget(1, "0.5", 7, 2), deadline_seconds=1.5)),
+    ],
+)
+def test_client_and_coordinator_give_a_plan_one_name(call: Call, policy: Policy) -> None:
+    """Avro makes a double of the 5 that a client wrote; the plan's id is the same."""
+    sent = command([call], tenant="acme", domain="d", agent="a", idempotency_key="k", policy=policy)
+    taken = CODEC.decode(CODEC.encode("motet.commands", sent))
+    assert isinstance(taken, SubmitPlan)
+    assert plan_id_of(taken) == plan_id_of(sent)

@@ -22,10 +22,16 @@ def command_digest(command: Command) -> str:
     calls = [[c.call_id, c.tool, c.contract_version, c.arguments, list(c.after)] for c in command.calls]
     asked_of_plan: list[object] = [command.agent, command.isolation, calls]
     # What came with version 2 counts where it is said, so that a plan without it keeps its name.
-    approvals = [[c.approval, c.approval_seconds] for c in command.calls]
+    approvals = [[c.approval, plain(c.approval_seconds)] for c in command.calls]
     if command.policy != Policy() or any(approval != [False, None] for approval in approvals):
-        asked_of_plan += [command.policy.to_avro(), approvals]
+        policy = {name: plain(value) for name, value in command.policy.to_avro().items()}
+        asked_of_plan += [policy, approvals]
     return digest(compact(asked_of_plan))
+
+
+def plain(value: object) -> object:
+    """A number as everybody writes it: Avro makes a double of the 5 that a client wrote, and both have one name."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def plan_id_of(command: SubmitPlan) -> str:
