@@ -12,7 +12,7 @@ rows are moved last, since within a transaction order does not matter and the ho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, MotetError, Undecodable
 from motet.chassis.identity import derived_id, domain_key, partition_of
 from motet.chassis.message import Message
+from motet.chassis.repairs import DEAD_LETTERS, UNORDERED
 from motet.chassis.service import Handler, Input, Received, Service
 from motet.chassis.shard import Shard
 from motet.chassis.text import printable, readable
@@ -30,7 +31,6 @@ from motet.records import Command, DeadLetter, Header, Merged, Meta, OffsetRange
 
 RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
-DEAD_LETTERS: Final = "motet.dead-letters"
 MERGES: Final = "motet.merges"
 FORWARDED: Final = "motet.forwarded"
 
@@ -83,9 +83,15 @@ class Tools:
 class Hop:
     """One hop of one shard. Handlers emit through it; `run` is the whole of it."""
 
-    def __init__(self, tools: Tools, shard: Shard) -> None:
+    def __init__(
+        self, tools: Tools, shard: Shard, *, careful: bool = False, faults: Mapping[int, str] | None = None
+    ) -> None:
         self.tools = tools
         self.shard = shard
+        # What a repair needs to find the parked record that fails: `careful` hands them over one by one, `over` is the number of the one
+        # that the handler has, `faults` are those that failed in former hops.
+        self.careful, self.faults = careful, faults or {}
+        self.over: int | None = None
         self.connection = tools.connection
         self.inputs = {one.topic: one for one in tools.service.inputs}
         self.several = len(self.inputs.keys() - {repairs.REPAIRS}) > 1
@@ -141,7 +147,7 @@ class Hop:
         key, value = message.key, message.value or b""
         if not source.door and not self.follows_lane(message):
             return None
-        if key is not None and key in self.shard.parked:
+        if key is not None and key in self.shard.parked and not repairs.goes_ahead(self, message):
             self.park(message)
             return None
         try:
@@ -150,7 +156,7 @@ class Hop:
             if source.door:
                 door.check(key, record)
         except Undecodable as error:
-            self.dead_letter(message, error.code, str(error), park=not source.door)
+            self.dead_letter(message, error.code, str(error), park=self.ordered(source))
             return None
         if source.door and partition_of(key, self.tools.partitions) != message.partition:
             self.forward(key, value, record.FULL_NAME)
@@ -158,6 +164,11 @@ class Hop:
         cause = message.where if isinstance(record, Command) else record.meta.event_id
         place = (message.topic, message.partition, message.offset)
         return Received(*place, key, value, message.timestamp_ms, record, cause)
+
+    @staticmethod
+    def ordered(source: Input) -> bool:
+        """Whether a key's later records wait behind one that could not be handled."""
+        return not source.door and source.topic not in UNORDERED
 
     def follows_lane(self, message: Message) -> bool:
         """Whether a message is the next of its lane. A message that is on no lane is no record of ours: a dead letter."""
@@ -349,7 +360,7 @@ class Hop:
         with self.connection.transaction():
             for received in self.take([message]):
                 if not handler.give_up(received, reason, self):
-                    self.dead_letter(message, "HANDLING_FAILED", reason, park=not self.inputs[message.topic].door)
+                    self.dead_letter(message, "HANDLING_FAILED", reason, park=self.ordered(self.inputs[message.topic]))
             for repair in self.repairs:
                 repairs.failed(self, repair, reason)
             self.write()
@@ -359,7 +370,9 @@ class Hop:
         """A hop for one record that the handler could not even answer: a dead letter, and on lanes its key is parked."""
         with self.connection.transaction():
             for _ in self.take([message]):
-                self.dead_letter(message, "HANDLING_FAILED", reason, park=not self.inputs[message.topic].door)
+                self.dead_letter(message, "HANDLING_FAILED", reason, park=self.ordered(self.inputs[message.topic]))
+            for repair in self.repairs:
+                repairs.failed(self, repair, reason)
             self.write()
         return self.finish(handler)
 

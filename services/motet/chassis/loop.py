@@ -270,8 +270,15 @@ class Loop:
 
     def lead_to_an_end(self, number: int, message: Message) -> list[Row]:
         """One record's own hop: handled, else answered, else buried. Each way begins from the rows."""
-        tenure = self.reopen(number)
-        end = guard.attempt(partial(Hop(self.tools, tenure.shard).run, [message], tenure.handler), OURS)
+        faults: dict[int, str] = {}
+        while True:
+            tenure = self.reopen(number)
+            hop = Hop(self.tools, tenure.shard, careful=True, faults=faults)
+            end = guard.attempt(partial(hop.run, [message], tenure.handler), OURS)
+            if isinstance(end, guard.Done) or hop.over is None:
+                break
+            # A repair failed over a record that waited behind its dead letter: the next hop makes a dead letter of that one too.
+            faults[hop.over] = end.text
         for way in (Hop.give_up, Hop.bury):
             if isinstance(end, guard.Done):
                 break

@@ -15,6 +15,7 @@ from motet.client.events import Event
 from motet.client.outcome import CallOutcome, Outcome
 from motet.client.plans import Call, command, read_plan_file
 from motet.client.policy import Budget, Policy
+from motet.client.repairs import Repaired
 
 __all__ = [
     "Budget",
@@ -27,6 +28,7 @@ __all__ = [
     "PlanTimeout",
     "Policy",
     "Refused",
+    "Repaired",
     "Sent",
     "SubmitFailed",
     "Submitted",

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, Protocol, cast
 
 from motet.chassis.canonical import canonical_json
-from motet.client.answers import Sent
+from motet.client import repairs
 from motet.client.policy import Budget
+from motet.client.repairs import Repaired, repair_all
 from motet.records import (
     ApproveCall,
     CancelPlan,
@@ -24,15 +25,12 @@ from motet.records import (
 )
 
 
-class Sender(Protocol):
+class Sender(repairs.Sender, Protocol):
     """What sends: the client."""
 
     tenant: str
     domain: str
     agent: str
-
-    def send(self, command: Command) -> Sent:
-        """Sends a command."""
 
 
 class Directing:
@@ -90,7 +88,17 @@ class Directing:
 
     def repair(
         self, dead_letter_id: str, service: str, shard: int, action: Literal["redrive", "discard"], reason: str = ""
-    ) -> CommittedEvent:
-        """Has a dead letter handled once more, or gives it up."""
+    ) -> Repaired:
+        """Has a dead letter handled once more, or gives it up, and waits for what became of it.
+
+        `service` and `shard` are its own (in SQL: `service` and `partition`). It must be a letter of the client's tenant; a client of
+        tenant `motet` may repair anybody's. Nothing is raised: a letter that fails again, is not there, or is not answered about in
+        time is an outcome.
+        """
         word = cast("RepairAction", action.upper())
-        return self.answered(RepairDeadLetter(*self.head(), dead_letter_id, service, shard, word, reason))
+        order = RepairDeadLetter(*self.head(), dead_letter_id, service, shard, word, reason)
+        return self.repair_all([order])[0]
+
+    def repair_all(self, orders: Sequence[RepairDeadLetter]) -> list[Repaired]:
+        """Several such orders at once; those of one tenant and domain are done in the order given."""
+        return repair_all(self.sender, orders, self.timeout_seconds)

@@ -210,6 +210,8 @@ class Coordinator(Inert):
 
     def direct(self, command: Command, received: Received, hop: Hop, telling: Telling) -> None:
         """Answers a command about something that is there."""
+        # The first fact is what the command led to.
+        first = hop.next_event_id()
         answer = self.directing.answer(command, partial(self.command_meta, command, received, hop), hop)
         plan_id, key = getattr(command, "plan_id", ""), key_of(command)
         now, content = received.timestamp_ms, command_digest(command)
@@ -217,8 +219,6 @@ class Coordinator(Inert):
             event_id, text = self.refuse(command, plan_id, (answer,), received, hop)
             self.commands.put(key, Known(plan_id, content, "REJECTED", event_id, text, now))
             return
-        # The first fact is what the command led to.
-        first = hop.next_event_id()
         telling.tell(answer)
         self.commands.put(key, Known(plan_id, content, "ENDED", first, None, now))
 

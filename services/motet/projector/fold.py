@@ -189,6 +189,7 @@ def repaired(changes: Changes, record: DeadLetterRepaired) -> None:
             "repaired_by": printable(record.agent),
             "repair_reason": printable(record.reason),
             "released": record.released,
+            "failure": None if record.failure is None else printable(record.failure),
         },
     )
 

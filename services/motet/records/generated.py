@@ -767,6 +767,7 @@ class DeadLetterRepaired:
     released: int
     agent: str
     reason: str
+    failure: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -777,6 +778,7 @@ class DeadLetterRepaired:
             "released": self.released,
             "agent": self.agent,
             "reason": self.reason,
+            "failure": self.failure,
         }
 
     @staticmethod
@@ -789,6 +791,7 @@ class DeadLetterRepaired:
             datum["released"],
             datum["agent"],
             datum["reason"],
+            datum["failure"],
         )
 
 
