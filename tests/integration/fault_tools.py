@@ -27,7 +27,12 @@ def compute(context: Context, how: str = "") -> str:
     return "computed"
 
 
-@tools.tool(effect="transactional", timeout_seconds=1, writes="account:{account}")
+@tools.tool(
+    effect="transactional",
+    timeout_seconds=1,
+    writes="account:{account}",
+    compensation=Compensation("withdraw", account=argument("account")),
+)
 def deposit(context: Context, account: str, how: str = "") -> int:
     """Writes an entry; `slow` never returns the first time, `again` asks for another attempt twice."""
     context.connection.execute(
@@ -41,6 +46,15 @@ def deposit(context: Context, account: str, how: str = "") -> int:
     return 1
 
 
+@tools.tool(effect="transactional", writes="account:{account}")
+def withdraw(context: Context, account: str) -> int:
+    """Undoes a deposit by an entry of its own."""
+    context.connection.execute(
+        "INSERT INTO entry (key, tenant, account) VALUES (%s, %s, %s)", (context.key, context.tenant, account)
+    )
+    return -1
+
+
 @tools.tool(
     effect="idempotent",
     timeout_seconds=1,
@@ -50,6 +64,7 @@ def deposit(context: Context, account: str, how: str = "") -> int:
     writes="account:{account}",
     compensation=Compensation("refund", account=argument("account"), charged=result("/body"), query=argument("refund")),
     cost="0.10",
+    tokens=100,
 )
 def charge(context: Context, account: str, query: str = "", refund: str = "") -> dict[str, Any]:
     """Charges an account at the witness, which honours keys."""
@@ -58,7 +73,7 @@ def charge(context: Context, account: str, query: str = "", refund: str = "") ->
     return {"status": answer.status, "body": answer.body, "refund": refund}
 
 
-@tools.tool(effect="idempotent", timeout_seconds=1, attempts=3, backoff_seconds=0.1)
+@tools.tool(effect="idempotent", timeout_seconds=1, attempts=5, backoff_seconds=0.2, backoff_limit_seconds=1)
 def refund(context: Context, account: str, charged: Any, query: str = "") -> str:
     """Undoes a charge."""
     del charged
@@ -78,14 +93,14 @@ def asked(context: Context, query: str = "") -> Happened | DidNotHappen:
     return Happened("found") if found["applied"] else DidNotHappen()
 
 
-@tools.tool(effect="reconcilable", timeout_seconds=1, reconcile=asked)
+@tools.tool(effect="reconcilable", timeout_seconds=2, reconcile=asked, compensation=Compensation("apologise"))
 def pay(context: Context, query: str = "") -> str:
     """Pays at the witness, which can be asked about it."""
     http.post(context, f"/nokey{query}", json={})
     return "paid"
 
 
-@tools.tool(effect="irreversible", timeout_seconds=1, compensation=Compensation("apologise"))
+@tools.tool(effect="irreversible", timeout_seconds=2, compensation=Compensation("apologise"))
 def mail(context: Context, query: str = "") -> str:
     """Sends a letter, which nobody can ask about or call back."""
     http.post(context, f"/nokey{query}", json={})
@@ -96,6 +111,19 @@ def mail(context: Context, query: str = "") -> str:
 def apologise(context: Context) -> str:
     """Sends another letter about it."""
     return str(http.post(context, "/apology", json={}).status)
+
+
+@tools.tool(effect="idempotent", compensation=Compensation("recall"))
+def ship(context: Context) -> str:
+    """Ships something, which can be called back only by a letter."""
+    return str(http.post(context, "/ship", json={}).status)
+
+
+@tools.tool(effect="irreversible")
+def recall(context: Context) -> str:
+    """Calls it back, and the answer is lost."""
+    http.post(context, "/nokey?apply_then_drop=1", json={})
+    return "called back"
 
 
 @tools.tool(effect="idempotent", timeout_seconds=1, attempts=1, breaker=Breaker(failures=2, reset_seconds=1))

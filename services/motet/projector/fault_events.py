@@ -86,6 +86,7 @@ def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
 def late(changes: Changes, plan_id: str, one: EndedAttempt, at: str) -> None:
     """An attempt ended after its call had its place in the history."""
     columns: Row = {
+        "runs_on": False,
         "late_outcome": one.outcome,
         "late_result": one.result,
         "late_error": None if one.error is None else printable(one.error.code),
@@ -109,6 +110,7 @@ def barrier_raised(changes: Changes, record: BarrierRaised, at: str) -> None:
         stop_agent=None if record.agent is None else printable(record.agent),
     )
     for index in record.running:
+        changes.change_call(record.plan_id, index, {"runs_on": True})
         changes.claims.change(record.plan_id, index, {"open": True})
 
 

@@ -50,6 +50,7 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
             "status": "AWAITING_APPROVAL" if call.approval else "WAITING",
             "approval": call.approval,
             "in_doubt": False,
+            "runs_on": False,
         }
         if call.claims:
             claims[index] = [

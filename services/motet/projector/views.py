@@ -21,7 +21,7 @@ STATE: Final = """CASE
     WHEN in_doubt THEN 'IN_DOUBT'
     WHEN status = 'SUCCEEDED' OR late_outcome = 'SUCCEEDED' OR finding IN ('HAPPENED', 'COMPENSATE') THEN 'DONE'
     WHEN coalesce(attempt, 0) = 0 THEN 'NOT_STARTED'
-    WHEN status IN ('STARTED', 'RETRYING', 'RECONCILING') OR (status = 'CANCELLED' AND late_outcome IS NULL) THEN 'RUNNING'
+    WHEN status IN ('STARTED', 'RETRYING', 'RECONCILING') OR runs_on THEN 'RUNNING'
     ELSE 'FAILED' END"""
 
 EFFECTS: Final = View(
