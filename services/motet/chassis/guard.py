@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,6 +17,10 @@ class Done(Generic[T]):
     value: T
 
 
+class Uncaught(Exception):
+    """What a tool raised that is no Exception, such as the cancellation of a task that it waited for: its cause."""
+
+
 @dataclass(frozen=True, slots=True)
 class Raised:
     """A call raised, and `passing` did not name the error."""
@@ -25,7 +30,10 @@ class Raised:
     @property
     def text(self) -> str:
         """The error in one line."""
-        return f"{type(self.error).__name__}: {self.error}"
+        error = self.error.__cause__ if isinstance(self.error, Uncaught) else self.error
+        # An error of somebody else's may raise when it is asked for its text.
+        said = contain(partial(str, error))
+        return f"{type(error).__name__}: {said.value if isinstance(said, Done) else 'it cannot say what it is'}"
 
 
 def attempt(function: Callable[[], T], passing: tuple[type[BaseException], ...] = ()) -> Done[T] | Raised:
@@ -36,3 +44,15 @@ def attempt(function: Callable[[], T], passing: tuple[type[BaseException], ...] 
         raise
     except Exception as error:  # noqa: BLE001  the one place
         return Raised(error)
+
+
+def contain(function: Callable[[], T], passing: tuple[type[BaseException], ...] = ()) -> Done[T] | Raised:
+    """As `attempt`, for a tool: whatever it raises ends the tool, and neither a thread nor the process."""
+    try:
+        return attempt(function, passing)
+    except passing:
+        raise
+    except BaseException as error:  # noqa: BLE001  the one place
+        uncaught = Uncaught()
+        uncaught.__cause__ = error
+        return Raised(uncaught)

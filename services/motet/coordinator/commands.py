@@ -13,12 +13,15 @@ from typing import Any, Final
 import psycopg
 
 from motet.chassis.canonical import compact
+from motet.chassis.expiry import ROWS_AT_ONCE, Expiry
 from motet.records import RepeatStatus
 
 MILLISECONDS: Final = 1_000
-# A hop deletes at most so many expired commands, and looks for them this often, by the log's time.
-EXPIRED_AT_ONCE: Final = 2_000
-EXPIRY_MILLISECONDS: Final = 2_000
+# A shard's rows have one writer, so they stay where they are found.
+EXPIRE: Final = (
+    "DELETE FROM command WHERE ctid = ANY(ARRAY(SELECT ctid FROM command WHERE partition = %s AND answered_at < %s "
+    "ORDER BY answered_at LIMIT %s))"
+)
 
 
 @dataclass(slots=True)
@@ -42,6 +45,9 @@ class Commands:
         self.window = int(window_seconds * MILLISECONDS)
         self.known: dict[str, Known] = {}
         self.changed: set[str] = set()
+        self.expiry = Expiry()
+        # The last delete, and when: its pipeline answers once the hop ends.
+        self.expiring: psycopg.Cursor[Any] | None = None
         self.expired_at = 0
 
     def load(self, keys: Iterable[str]) -> None:
@@ -82,13 +88,13 @@ class Commands:
 
     def save(self, now: int) -> None:
         """Writes what changed, and deletes some of what is too old."""
-        if now > self.expired_at + EXPIRY_MILLISECONDS:
+        if self.expiring is not None:
+            # Asked in a pipeline, answered by now.
+            self.expiry.deleted(self.expiring.rowcount, self.expired_at)
+            self.expiring = None
+        if self.expiry.due(now):
             self.expired_at = now
-            self.connection.execute(
-                "DELETE FROM command WHERE key_digest IN (SELECT key_digest FROM command WHERE partition = %s AND answered_at < %s "
-                "ORDER BY answered_at LIMIT %s)",
-                (self.partition, now - self.window, EXPIRED_AT_ONCE),
-            )
+            self.expiring = self.connection.execute(EXPIRE, (self.partition, now - self.window, ROWS_AT_ONCE))
         if not self.changed:
             return
         rows = [

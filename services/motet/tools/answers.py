@@ -14,11 +14,15 @@ from typing import Any, Final
 import psycopg
 
 from motet.chassis.canonical import sha256_text
+from motet.chassis.expiry import ROWS_AT_ONCE, Expiry
 from motet.records import Invocation
 
 MILLISECONDS: Final = 1_000
-EXPIRED_AT_ONCE: Final = 5_000
-EXPIRY_MILLISECONDS: Final = 2_000
+# A shard's rows have one writer, so they stay where they are found.
+EXPIRE: Final = (
+    "DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer WHERE partition = %s AND expires_at < %s "
+    "ORDER BY expires_at LIMIT %s))"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Answers:
     def __init__(self, connection: psycopg.Connection[Any], partition: int) -> None:
         self.connection = connection
         self.partition = partition
-        self.expired_at = 0
+        self.expiry = Expiry()
 
     def find(self, calls: Sequence[tuple[Invocation, int]]) -> dict[str, Answer]:
         """What is kept for calls, each with its time in the log in milliseconds since 1970, by key."""
@@ -54,24 +58,24 @@ class Answers:
         found = {key: Answer(*columns) for key, *columns in rows}
         return {key: answer for key, answer in found.items() if answer.expires_at > times[key]}
 
-    def keep(self, ended: Iterable[tuple[Invocation, str, int]]) -> None:
-        """Keeps results, each with when it may be forgotten."""
+    def keep(self, ended: Iterable[tuple[Invocation, str, int]], *, late: bool = False) -> None:
+        """Keeps results, each with when it may be forgotten; late ones only where there is none, since the call's history has another."""
+        then = (
+            "NOTHING"
+            if late
+            else "UPDATE SET arguments_sha256 = excluded.arguments_sha256, result = excluded.result, expires_at = excluded.expires_at"
+        )
         rows = [[call.key, sha256_text(call.arguments), result, expires_at] for call, result, expires_at in ended]
         if rows:
             self.connection.execute(
                 "INSERT INTO answer (partition, key, arguments_sha256, result, expires_at) "
                 "SELECT %s, r ->> 0, r ->> 1, r ->> 2, (r ->> 3)::bigint FROM json_array_elements(%s::json) AS r "
-                "ON CONFLICT (partition, key) DO UPDATE SET arguments_sha256 = excluded.arguments_sha256, result = excluded.result, "
-                "expires_at = excluded.expires_at",
+                f"ON CONFLICT (partition, key) DO {then}".encode(),
                 (self.partition, json.dumps(rows)),
             )
 
     def expire(self, now: int) -> None:
         """Deletes some of what is too old, now and then."""
-        if now > self.expired_at + EXPIRY_MILLISECONDS:
-            self.expired_at = now
-            self.connection.execute(
-                "DELETE FROM answer WHERE partition = %s AND key IN (SELECT key FROM answer WHERE partition = %s AND expires_at < %s "
-                "ORDER BY expires_at LIMIT %s)",
-                (self.partition, self.partition, now, EXPIRED_AT_ONCE),
-            )
+        if self.expiry.due(now):
+            rows = self.connection.execute(EXPIRE, (self.partition, now, ROWS_AT_ONCE)).rowcount
+            self.expiry.deleted(rows, now)

@@ -23,8 +23,20 @@ def failed(
     return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, failure(code, message), retry, delay)
 
 
+def not_run(call: Invocation, code: str, message: str, *, retry: bool = False) -> FinishedCall:
+    """The attempt never began and will not: nothing happened. Where it was to ask about a former one, nothing was asked."""
+    if call.mode == "RECONCILE":
+        return FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, failure(code, message), retry)
+    return failed(call, code, message, retry=retry)
+
+
+def not_wanted(call: Invocation, code: str, message: str) -> FinishedCall:
+    """As `not_run`, because nobody wants it any more."""
+    return not_run(call, code, message) if call.mode == "RECONCILE" else cancelled(call, code, message)
+
+
 def cancelled(call: Invocation, code: str, message: str) -> FinishedCall:
-    """It never began."""
+    """It stopped before anything happened."""
     return FinishedCall(call.index, call.key, call.attempt, "CANCELLED", None, failure(code, message))
 
 
@@ -41,6 +53,11 @@ def unknown(call: Invocation, effect: EffectClass, code: str, message: str) -> F
 def succeeded(call: Invocation, result: str) -> FinishedCall:
     """It happened, and this is its result."""
     return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", result, None)
+
+
+def tells(end: FinishedCall) -> bool:
+    """Whether an end says something of an attempt that was given up: anything but that nobody knows."""
+    return end.outcome != "IN_DOUBT" and (end.error is None or end.error.code not in LOST)
 
 
 def end_of(call: Invocation, effect: EffectClass, end: guard.Done[str | None] | guard.Raised) -> FinishedCall:

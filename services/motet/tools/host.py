@@ -20,11 +20,12 @@ from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
-from motet.tools import Contract, Toolset
+from motet.tools import Contract, Toolset, intents
 from motet.tools.answers import MILLISECONDS, Answer, Answers
-from motet.tools.ending import cancelled, failed, succeeded
+from motet.tools.ending import not_run, not_wanted, succeeded
 from motet.tools.inside import Inside
-from motet.tools.outside import Outside, wall_ms
+from motet.tools.log_time import LogTime
+from motet.tools.outside import Outside, never_begun
 from motet.tools.workers import Workers
 
 RESULTS: Final = "motet.results"
@@ -49,8 +50,13 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
     """What the service reads and writes. Touches nothing."""
     own, hop_schema = schemas_of(toolset.name)
 
+    former: dict[int, Outside] = {}
+
     def start(opening: Opening) -> Host:
-        return Host(toolset, opening, workers(), settings.open_effects)
+        left = intents.left(opening)
+        outside = Outside(toolset, opening, workers(), left, former.get(opening.partition))
+        former[opening.partition] = outside
+        return Host(toolset, opening, outside, settings.open_effects)
 
     @cache
     def workers() -> Workers:
@@ -107,14 +113,15 @@ def prepare_tables(url: str, schema: str, toolset: Toolset) -> None:
 class Host(Inert):
     """One shard of a tool service."""
 
-    def __init__(self, toolset: Toolset, opening: Opening, workers: Workers, limit: int) -> None:
+    def __init__(self, toolset: Toolset, opening: Opening, outside: Outside, limit: int) -> None:
         self.toolset = toolset
         self.opening = opening
         self.limit = limit
         self.topic = f"motet.invocations.{toolset.name}"
         self.answers = Answers(opening.connection, opening.partition)
         self.inside = Inside(toolset, opening)
-        self.outside = Outside(toolset, opening, workers)
+        self.outside = outside
+        self.log_time = LogTime()
         self.unpublished = self.contracts_to_publish()
 
     @property
@@ -149,23 +156,33 @@ class Host(Inert):
             self.publish_contract(contract, hop)
         self.unpublished = []
         self.publish_ended(hop)
-        self.invoke([one for one in batch if isinstance(one.record, InvokeCalls)], stopped_in(batch), hop)
+        for received in batch:
+            self.log_time.heard(received)
+        stopped, parts = stopped_in(batch), apart([one for one in batch if isinstance(one.record, InvokeCalls)])
+        # Once even without any: what a former owner left gets its turn there.
+        for part in parts or [[]]:
+            self.invoke(part, stopped, hop)
         for received in batch:
             if isinstance(received.record, StopCalls):
                 self.outside.stop(received.record)
             self.answers.expire(received.timestamp_ms)
 
     def invoke(self, batch: Sequence[Received], stopped: set[tuple[str, int]], hop: Hop) -> None:
-        """Begins calls: each is answered at once, run here, or given an intent."""
+        """Begins calls, no key twice: each is answered at once, run here, or given an intent."""
         work = [(received, call) for received in batch for call in received.record.calls]
         known = self.answers.find([(call, received.timestamp_ms) for received, call in work])
+        under_way = self.outside.under_way()
         inside: list[tuple[Received, Invocation]] = []
         answered: dict[str, list[FinishedCall]] = {}
         for received, call in work:
-            end = self.at_once(call, known.get(call.key), stopped)
+            same = under_way.get(call.key)
+            end = self.at_once(received, call, known.get(call.key), same, stopped)
             tool = self.toolset.find(call.tool, call.contract_version)
             if end is not None or tool is None:
                 answered.setdefault(received.cause, []).append(end or self.not_served(call))
+            elif same is not None and call.attempt <= same.attempt:
+                # It runs already, and its end will be told once.
+                continue
             elif tool.effect == "TRANSACTIONAL":
                 inside.append((received, call))
             else:
@@ -180,34 +197,42 @@ class Host(Inert):
             if calls:
                 self.report(received.record, calls, received.timestamp_ms, hop)
 
-    def at_once(self, call: Invocation, answer: Answer | None, stopped: set[tuple[str, int]]) -> FinishedCall | None:
-        """The end of a call that is not run: its effect has happened, or nobody wants it any more."""
+    def at_once(
+        self,
+        received: Received,
+        call: Invocation,
+        answer: Answer | None,
+        same: Invocation | None,
+        stopped: set[tuple[str, int]],
+    ) -> FinishedCall | None:
+        """The end of a call that is not run: its effect has happened, or nobody wants it any more. `same` has its key and runs."""
         if answer is not None:
             if answer.fits(call):
                 return succeeded(call, answer.result)
-            return failed(call, "KEY_REUSED", "the key was used with other arguments, and its effect has happened")
+            return not_run(call, "KEY_REUSED", "the key was used with other arguments, and its effect has happened")
+        if same is not None and same.arguments != call.arguments:
+            return not_run(call, "KEY_REUSED", "the key was used with other arguments, and that call is under way")
         if (call.key, call.attempt) in stopped:
-            return cancelled(call, "STOPPED", "it was stopped before it began")
-        if call.deadline_at is not None and call.deadline_at < wall_ms():
-            return cancelled(
-                call, "TOO_LATE", f"it was to begin before {call.deadline_at} (ms since 1970), and did not"
-            )
+            return never_begun(call)
+        if self.log_time.too_late(received, call):
+            message = f"it was to begin before {call.deadline_at} (ms since 1970), and did not"
+            return not_wanted(call, "TOO_LATE", message)
         return None
 
     def not_served(self, call: Invocation) -> FinishedCall:
         """The end of a call whose tool is gone."""
         have = ", ".join(str(one.version) for one in self.toolset.tools if one.name == call.tool) or "none"
         message = f"{call.tool} version {call.contract_version} is not served any more; served: {have}"
-        return failed(call, "NOT_SERVED", message)
+        return not_run(call, "NOT_SERVED", message)
 
-    def keep(self, ended: Sequence[tuple[Invocation, FinishedCall, int]]) -> None:
+    def keep(self, ended: Sequence[tuple[Invocation, FinishedCall, int]], *, late: bool = False) -> None:
         """Keeps the results of what happened, for the tool's window."""
         rows = []
         for call, end, at in ended:
             tool = self.toolset.find(call.tool, call.contract_version)
             if tool is not None and end.result is not None:
                 rows.append((call, end.result, at + int(tool.window_seconds * MILLISECONDS)))
-        self.answers.keep(rows)
+        self.answers.keep(rows, late=late)
 
     def publish_ended(self, hop: Hop) -> None:
         """Publishes the attempts that ended outside, grouped by plan, and what running ones say."""
@@ -216,7 +241,15 @@ class Host(Inert):
         by_plan: dict[str, list[tuple[InvokeCalls, FinishedCall]]] = {}
         for work, end in ended:
             by_plan.setdefault(work.source.plan_id, []).append((work.source, end))
-        self.keep([(work.call, end, work.received_at) for work, end in ended if work.tool.effect != "PURE"])
+        for late in (False, True):
+            self.keep(
+                [
+                    (work.call, end, work.received_at)
+                    for work, end in ended
+                    if work.tool.effect != "PURE" and (end is not work.end) == late
+                ],
+                late=late,
+            )
         for group in by_plan.values():
             self.report(group[0][0], [end for _, end in group], hop.wall_ms(), hop)
         for work in reports:
@@ -262,7 +295,7 @@ class Host(Inert):
         """Answers every call of an invocation that cannot be handled, so that its plan ends."""
         if not isinstance(received.record, InvokeCalls):
             return False
-        calls = [failed(call, "HANDLING_FAILED", reason) for call in received.record.calls]
+        calls = [not_run(call, "HANDLING_FAILED", reason) for call in received.record.calls]
         self.report(received.record, calls, received.timestamp_ms, hop)
         return True
 
@@ -283,6 +316,20 @@ class Host(Inert):
     def close(self) -> None:
         """What has not begun does not begin; what runs is the next owner's to find out about."""
         self.outside.close()
+
+
+def apart(batch: Sequence[Received]) -> list[list[Received]]:
+    """Invocations in parts, none of which has a key twice: what the first call of a key comes to answers the second one."""
+    parts: list[list[Received]] = []
+    keys: set[str] = set()
+    for received in batch:
+        new = {call.key for call in received.record.calls}
+        if not parts or new & keys:
+            parts.append([])
+            keys = set()
+        parts[-1].append(received)
+        keys |= new
+    return parts
 
 
 def stopped_in(batch: Sequence[Received]) -> set[tuple[str, int]]:

@@ -45,7 +45,7 @@ class Inside:
         if not work:
             return []
         try:
-            together = guard.attempt(partial(self.together, work), AGAIN)
+            together = guard.contain(partial(self.together, work), (Overdue, *AGAIN))
         except Overdue:
             together = None
         if isinstance(together, guard.Done):
@@ -65,7 +65,7 @@ class Inside:
                 return self.one(received, call)
 
         try:
-            end = guard.attempt(inside, AGAIN)
+            end = guard.contain(inside, (Overdue, *AGAIN))
         except Overdue:
             message = f"the tool took longer than its limit of {self.limit(call):g} seconds and was rolled back"
             return unknown(call, "TRANSACTIONAL", TIMED_OUT, message)

@@ -1,38 +1,35 @@
-"""Intents: the calls that may have begun outside the transaction and are not answered yet, one row each."""
+"""Intents: the calls that may have begun outside the transaction and are not answered yet, one row each.
+
+Until its deadline an intent is its owner's. Deadlines are written and read by PostgreSQL's clock, which all owners share: what the clocks
+of their machines say does not matter.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from motet.chassis.service import Opening
 from motet.records import Invocation, InvokeCalls
-from motet.tools.running import Running
-from motet.tools.tool import Tool
+from motet.tools.work import Work
 
 TOKEN_BITS: Final = 16
+NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 
-@dataclass(slots=True)
-class Work:
-    """One attempt outside the transaction. `deadline_at` is in milliseconds since 1970; until then it is its owner's."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An intent that is there when a shard is opened; `milliseconds` are left until its deadline, 0 or less beyond it."""
 
     source: InvokeCalls
     call: Invocation
-    tool: Tool
+    owner: int
     token: int
-    deadline_at: int
+    milliseconds: int
     value: bytes
-    received_at: int
-    running: Running | None = None
-    # Given up by the host, its thread abandoned; told to stop; what it said last and whether that was passed on.
-    given_up: bool = False
     stopped: bool = False
-    progress: str | None = None
-    said_at: float = 0.0
-    begun: bool = field(default=False)
 
     @property
     def place(self) -> tuple[str, int]:
@@ -40,33 +37,23 @@ class Work:
         return (self.source.plan_id, self.call.index)
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
-    """An intent that a former owner left."""
-
-    source: InvokeCalls
-    call: Invocation
-    owner: int
-    deadline_at: int
-    value: bytes
-
-
 def token_of(epoch: int, attempt: int) -> int:
     """A fencing token: it grows with each owner of the shard, and with each attempt of a call."""
-    return epoch << TOKEN_BITS | attempt
+    return (epoch << TOKEN_BITS) + attempt
 
 
 def left(opening: Opening) -> list[Left]:
     """The intents that are there when a shard is opened."""
     rows = opening.connection.execute(
-        "SELECT index, attempt, owner, deadline_at, invocation FROM intent WHERE partition = %s ORDER BY plan_id, index",
+        f"SELECT index, attempt, owner, token, deadline_at - {NOW}, invocation, stopped FROM intent WHERE partition = %s "
+        "ORDER BY plan_id, index".encode(),
         (opening.partition,),
     ).fetchall()
     out = []
-    for index, attempt, owner, deadline_at, packed in rows:
+    for index, attempt, owner, token, milliseconds, packed, stopped in rows:
         source = opening.decode(packed)
         out += [
-            Left(source, call, owner, deadline_at, packed)
+            Left(source, call, owner, token, milliseconds, packed, stopped)
             for call in source.calls
             if call.index == index and call.attempt == attempt
         ]
@@ -78,9 +65,10 @@ def write(opening: Opening, works: Sequence[Work]) -> None:
     if works:
         opening.connection.execute(
             "INSERT INTO intent (partition, plan_id, index, key, invocation, attempt, owner, token, deadline_at) "
-            "SELECT %s, p, i, k, v, a, %s, t, d FROM unnest(%s::text[], %s::int[], %s::text[], %s::bytea[], %s::int[], %s::bigint[], "
-            "%s::bigint[]) AS w (p, i, k, v, a, t, d) ON CONFLICT (partition, plan_id, index) DO UPDATE SET invocation = excluded.invocation, "
-            "attempt = excluded.attempt, owner = excluded.owner, token = excluded.token, deadline_at = excluded.deadline_at",
+            f"SELECT %s, p, i, k, v, a, %s, t, {NOW} + d FROM unnest(%s::text[], %s::int[], %s::text[], %s::bytea[], %s::int[], "
+            "%s::bigint[], %s::bigint[]) AS w (p, i, k, v, a, t, d) ON CONFLICT (partition, plan_id, index) DO UPDATE "
+            "SET invocation = excluded.invocation, attempt = excluded.attempt, owner = excluded.owner, token = excluded.token, "
+            "deadline_at = excluded.deadline_at, stopped = false".encode(),
             (
                 opening.partition,
                 opening.replica,
@@ -90,7 +78,7 @@ def write(opening: Opening, works: Sequence[Work]) -> None:
                 [work.value for work in works],
                 [work.call.attempt for work in works],
                 [work.token for work in works],
-                [work.deadline_at for work in works],
+                [work.lease_milliseconds for work in works],
             ),
         )
 
@@ -106,12 +94,23 @@ def remove(opening: Opening, places: Iterable[tuple[str, int, int]]) -> None:
         )
 
 
-def prolong(opening: Opening, works: Sequence[Work]) -> None:
-    """Writes the deadlines of attempts that said that they are alive."""
-    rows: list[list[Any]] = [[*work.place, work.deadline_at] for work in works]
+def stop(opening: Opening, places: Iterable[tuple[str, int, int]]) -> None:
+    """Nobody wants these attempts any more, which their next owner has to know as well: plan, call and attempt."""
+    rows = [list(place) for place in places]
     if rows:
         opening.connection.execute(
-            "UPDATE intent SET deadline_at = (r ->> 2)::bigint FROM json_array_elements(%s::json) AS r "
-            "WHERE partition = %s AND plan_id = r ->> 0 AND index = (r ->> 1)::int",
+            "UPDATE intent SET stopped = true FROM json_array_elements(%s::json) AS r WHERE partition = %s AND plan_id = r ->> 0 "
+            "AND index = (r ->> 1)::int AND attempt = (r ->> 2)::int",
+            (json.dumps(rows), opening.partition),
+        )
+
+
+def prolong(opening: Opening, works: Sequence[Work]) -> None:
+    """Writes the deadlines of attempts that said that they are alive."""
+    rows: list[list[Any]] = [[*work.place, work.lease_milliseconds] for work in works]
+    if rows:
+        opening.connection.execute(
+            f"UPDATE intent SET deadline_at = {NOW} + (r ->> 2)::bigint FROM json_array_elements(%s::json) AS r "
+            "WHERE partition = %s AND plan_id = r ->> 0 AND index = (r ->> 1)::int".encode(),
             (json.dumps(rows), opening.partition),
         )

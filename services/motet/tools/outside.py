@@ -3,13 +3,18 @@
 An intent is its owner's until its deadline. A new owner acts on what another left by effect class: what is pure runs again at once; an
 idempotent call runs again with its key, at once if the same replica had it (of which there is one at a time), else after the deadline; a
 reconcilable one is reported as unknown after the deadline, and the coordinator has it asked; an irreversible one is reported as unknown, and
-is in doubt. What neither deadline nor fencing token can stop is a paused owner whose request is already on the wire.
+is in doubt. So is an idempotent one that nobody wants any more. What neither deadline nor fencing token can stop is a paused owner whose
+request is already on the wire.
+
+A handler is thrown away when its hop fails and when the shards are dealt anew; the threads are not. The next handler of the same process goes
+on with the attempts whose intents nobody else has touched, and hears their ends.
 """
 
 from __future__ import annotations
 
 import queue
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,44 +24,56 @@ from motet.records import FinishedCall, Invocation, InvokeCalls, StopCalls
 from motet.tools import intents
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
-from motet.tools.ending import cancelled, end_of, failed, unknown
-from motet.tools.failure import CRASHED, HEARTBEAT_LOST
-from motet.tools.intents import Left, Work, token_of
+from motet.tools.ending import end_of, not_run, not_wanted, unknown
+from motet.tools.failure import CRASHED, HEARTBEAT_LOST, STOPPED
+from motet.tools.intents import Left, token_of
 from motet.tools.running import Running
 from motet.tools.tool import Tool
 from motet.tools.toolset import Toolset
+from motet.tools.work import Work
 from motet.tools.workers import Workers
 
 MILLISECONDS: Final = 1_000
 WATCH_SECONDS: Final = 0.05
-# An attempt may wait as long for a thread as it may run.
+# An attempt may wait as long for a thread as it may run, or as long as it may say nothing.
 WAITING_AND_RUNNING: Final = 2
 # Progress is passed on this often at most, and three times within the heartbeat's limit at least.
 PROGRESS_SECONDS: Final = 0.2
 BEATS_PER_LIMIT: Final = 3
 
+Ended = tuple[Work, FinishedCall]
 
-def wall_ms() -> int:
-    """The time by this machine's clock, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
+
+def never_begun(call: Invocation) -> FinishedCall:
+    """The end of an attempt that was stopped before it began."""
+    return not_wanted(call, STOPPED, "it was stopped before it began")
 
 
 class Outside:
-    """The effects of one shard that run in the pool. All methods but `perform` run on the loop's thread."""
+    """The effects of one shard that run in the pool. All methods but `perform` run on the loop's thread.
 
-    def __init__(self, toolset: Toolset, opening: Opening, workers: Workers) -> None:
+    `left` are the intents that are there, `former` is the shard's last handler in this process.
+    """
+
+    def __init__(
+        self, toolset: Toolset, opening: Opening, workers: Workers, left: list[Left], former: Outside | None = None
+    ) -> None:
         self.toolset = toolset
         self.opening = opening
         self.workers = workers
         self.open: dict[tuple[str, int], Work] = {}
+        # What waits for the hop's commit: attempts to begin, ends to tell, ends that were told.
         self.starting: list[Work] = []
+        self.untold: list[Ended] = []
+        self.told: list[Ended] = []
         self.unwritten: list[Work] = []
-        self.left: list[tuple[int, Left]] = []
-        self.ended: queue.SimpleQueue[tuple[Work, FinishedCall]] = queue.SimpleQueue()
-        self.closed = False
+        # What a former owner left, with when to act on it, by the monotonic clock.
+        self.left: list[tuple[float, Left]] = []
+        # Nobody else had the shard since: late ends of what the former gave up are ours to tell.
+        mine = former is not None and opening.epoch <= former.opening.epoch + 1
+        self.ended: queue.SimpleQueue[Ended] = former.ended if former is not None and mine else queue.SimpleQueue()
         self.watched_at = 0.0
-        for one in intents.left(opening):
-            self.left.append((self.act_at(one), one))
+        self.take_over(left, former)
 
     @property
     def open_effects(self) -> int:
@@ -69,44 +86,67 @@ class Outside:
 
     # -- what a former owner left ------------------------------------------------------------------------------------------
 
-    def act_at(self, one: Left) -> int:
-        """When to act on an intent that a former owner left, in milliseconds since 1970."""
+    def take_over(self, left: list[Left], former: Outside | None) -> None:
+        """Goes on with the attempts of this process, and notes when to act on those of others."""
+        ours = former.attempts() if former is not None else {}
+        told = {id(work) for work, _ in former.told} if former is not None else set()
+        for one in left:
+            work = ours.get((*one.place, one.call.attempt, one.token))
+            if work is None:
+                self.left.append((self.act_at(one), one))
+                continue
+            self.open[work.place] = work
+            waits = work.adopt(self.ended, untold=id(work) in told)
+            if one.stopped:
+                work.stop(never_begun(work.call))
+            if waits:
+                self.workers.submit(partial(self.perform, work))
+
+    def attempts(self) -> dict[tuple[str, int, int, int], Work]:
+        """The attempts that may have an intent, by plan, call, attempt and token."""
+        works = [*self.open.values(), *self.starting, *(work for work, _ in self.told)]
+        return {(*work.place, work.call.attempt, work.token): work for work in works}
+
+    def act_at(self, one: Left) -> float:
+        """When to act on an intent that a former owner left, by the monotonic clock."""
         tool = self.toolset.find(one.call.tool, one.call.contract_version)
         harmless = tool is None or tool.effect == "PURE" or one.call.mode == "RECONCILE"
         same = one.owner == self.opening.replica and tool is not None and tool.effect != "RECONCILABLE"
-        return 0 if harmless or same else one.deadline_at
+        return 0.0 if harmless or same else time.monotonic() + one.milliseconds / MILLISECONDS
 
     def take_up(self) -> None:
         """Acts on intents whose time has come: runs them again, or reports that nobody knows."""
-        now = wall_ms()
+        now = time.monotonic()
         due = [one for at, one in self.left if at <= now]
         self.left = [(at, one) for at, one in self.left if at > now]
         for one in due:
-            tool = self.toolset.find(one.call.tool, one.call.contract_version)
-            if tool is None:
-                # Of a tool that is gone nobody can say what it left behind.
-                tool = next(iter(self.toolset.tools))
-                work = self.work(one.source, one.call, tool, one.value, one.source.meta.recorded_at)
-                self.ended.put((work, unknown(one.call, "IRREVERSIBLE", CRASHED, "its tool is not served any more")))
-                continue
+            served = self.toolset.find(one.call.tool, one.call.contract_version)
+            # Of a tool that is gone nobody can say what it left behind.
+            tool = served or next(iter(self.toolset.tools))
             work = self.work(one.source, one.call, tool, one.value, one.source.meta.recorded_at)
-            if tool.effect in ("PURE", "IDEMPOTENT") or one.call.mode == "RECONCILE":
+            again = tool.effect in ("PURE", "IDEMPOTENT") and not one.stopped
+            if served is not None and (again or one.call.mode == "RECONCILE"):
                 self.unwritten.append(work)
-            else:
-                message = "its tool service died while it may have run"
-                self.open[work.place] = work
-                self.ended.put((work, unknown(one.call, tool.effect, CRASHED, message)))
+                continue
+            effect = "IRREVERSIBLE" if served is None else tool.effect
+            message = (
+                "its tool is not served any more" if served is None else "its tool service died while it may have run"
+            )
+            self.untold.append((work, unknown(one.call, effect, CRASHED, message)))
 
     # -- inside the hop ----------------------------------------------------------------------------------------------------
 
     def work(self, source: InvokeCalls, call: Invocation, tool: Tool, value: bytes, received_at: int) -> Work:
         """An attempt of this owner."""
-        allowed = WAITING_AND_RUNNING * tool.timeout_seconds
-        if tool.heartbeat_seconds is not None:
-            allowed = min(allowed, WAITING_AND_RUNNING * tool.heartbeat_seconds)
-        deadline_at = wall_ms() + int(allowed * MILLISECONDS)
-        token = token_of(self.opening.epoch, call.attempt)
-        return Work(source, call, tool, token, deadline_at, value, received_at)
+        allowed = tool.timeout_seconds if tool.heartbeat_seconds is None else tool.heartbeat_seconds
+        lease = int(WAITING_AND_RUNNING * allowed * MILLISECONDS)
+        token, begin_by = token_of(self.opening.epoch, call.attempt), time.monotonic() + allowed
+        return Work(source, call, tool, token, value, received_at, lease, begin_by, self.ended)
+
+    def under_way(self) -> dict[str, Invocation]:
+        """The attempts that have not ended, by key."""
+        works = [*self.open.values(), *self.starting, *(work for work, _ in self.untold)]
+        return {one.key: one for one in (*(one.call for _, one in self.left), *(work.call for work in works))}
 
     def intend(self, received: Received, call: Invocation, tool: Tool) -> None:
         """An attempt that is to run once its intent is durable."""
@@ -119,7 +159,7 @@ class Outside:
         intents.write(self.opening, works)
         self.starting += works
 
-    def take_ended(self) -> list[tuple[Work, FinishedCall]]:
+    def take_ended(self) -> list[Ended]:
         """The attempts that ended since the last time; their intents are removed."""
         out = []
         while not self.ended.empty():
@@ -128,6 +168,7 @@ class Outside:
             if self.open.get(work.place) is work:
                 del self.open[work.place]
         intents.remove(self.opening, ((*work.place, work.call.attempt) for work, _ in out))
+        self.told += out
         return out
 
     def take_reports(self) -> list[Work]:
@@ -136,15 +177,13 @@ class Outside:
         works = [work for work in self.open.values() if self.has_news(work, now)]
         for work in works:
             work.said_at = now
-            if work.tool.heartbeat_seconds is not None:
-                work.deadline_at = wall_ms() + int(WAITING_AND_RUNNING * work.tool.heartbeat_seconds * MILLISECONDS)
-        intents.prolong(self.opening, works)
+        intents.prolong(self.opening, [work for work in works if work.tool.heartbeat_seconds is not None])
         return works
 
     def has_news(self, work: Work, now: float) -> bool:
         """Whether an attempt said something that is due to be passed on."""
         running = work.running
-        if running is None or work.given_up or work.progress is None or running.beaten <= work.said_at:
+        if running is None or work.state != "RUNNING" or work.progress is None or running.beaten <= work.said_at:
             return False
         limit = work.tool.heartbeat_seconds
         return now - work.said_at >= (
@@ -152,21 +191,35 @@ class Outside:
         )
 
     def stop(self, stopping: StopCalls) -> None:
-        """Tells attempts that nobody wants them any more."""
-        for call in stopping.calls:
-            work = self.open.get((stopping.plan_id, call.index))
-            if work is not None and work.call.key == call.key:
-                work.stopped = True
-                if work.running is not None:
-                    work.running.stop()
+        """Tells attempts that nobody wants them any more, whoever runs them, and whether or not they have begun."""
+        wanted = {(stopping.plan_id, call.index): call for call in stopping.calls}
+        works = [*self.open.values(), *self.starting]
+        intents.stop(self.opening, ((*place, call.attempt) for place, call in wanted.items()))
+        for work in works:
+            call = wanted.get(work.place)
+            if call is None or (call.key, call.attempt) != (work.call.key, work.call.attempt):
+                continue
+            if work in self.starting:
+                # Not durable yet, so there is no end to tell.
+                self.untold.append((work, never_begun(work.call)))
+            else:
+                work.stop(never_begun(work.call))
+        for number, (at, one) in enumerate(self.left):
+            call = wanted.get(one.place)
+            if call is not None and (call.key, call.attempt) == (one.call.key, one.call.attempt):
+                self.left[number] = at, replace(one, stopped=True)
 
     # -- between hops ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Intents are durable: their effects may start."""
+        """The hop is durable: effects may start, and ends that followed from it are told by the next one."""
+        self.told = []
         starting, self.starting = self.starting, []
+        untold, self.untold = self.untold, []
+        self.open.update((work.place, work) for work in (*starting, *(work for work, _ in untold)))
+        for work, end in untold:
+            work.never(end)
         for work in starting:
-            self.open[work.place] = work
             self.workers.submit(partial(self.perform, work))
 
     def ready(self) -> bool:
@@ -175,70 +228,51 @@ class Outside:
         if now - self.watched_at >= WATCH_SECONDS:
             self.watched_at = now
             self.watch()
-            if any(at <= wall_ms() for at, _ in self.left) or any(
-                self.has_news(one, now) for one in self.open.values()
-            ):
+            if any(at <= now for at, _ in self.left) or any(self.has_news(one, now) for one in self.open.values()):
                 return True
         return not self.ended.empty()
 
     def watch(self) -> None:
-        """Gives up attempts that take too long or say nothing: a thread cannot be stopped, but nobody waits for it any more."""
+        """Ends attempts that wait or take too long or say nothing: a thread cannot be stopped, but nobody waits for it any more."""
         for work in self.open.values():
-            why = None if work.running is None or work.given_up else work.running.overdue()
-            if why is None or work.running is None:
+            if work.state == "WAITING" and work.late:
+                work.never(not_run(work.call, "NOT_BEGUN", "no thread was free within its time", retry=True))
+            why = work.running.overdue() if work.running is not None and work.state == "RUNNING" else None
+            if why is None:
                 continue
-            work.given_up = True
-            work.running.stop()
-            self.workers.abandon()
             limit = work.tool.heartbeat_seconds if why == HEARTBEAT_LOST else work.tool.timeout_seconds
             message = (
                 f"the tool said nothing for {limit:g} seconds"
                 if why == HEARTBEAT_LOST
                 else (f"the tool took longer than its limit of {limit:g} seconds")
             )
-            self.ended.put((work, unknown(work.call, work.tool.effect, why, message)))
+            self.workers.abandon()
+            if not work.give_up(unknown(work.call, work.tool.effect, why, message)):
+                self.workers.came_back()
 
     def close(self) -> None:
         """What has not begun does not begin."""
-        self.closed = True
+        for work in (*self.open.values(), *self.starting):
+            work.drop()
 
     # -- on a pool's thread ------------------------------------------------------------------------------------------------
 
     def perform(self, work: Work) -> None:
         """One effect and its end."""
-        if self.closed:
+        running = Running(work.tool.timeout_seconds, work.tool.heartbeat_seconds, work.heard)
+        if not work.begin(running):
             return
-        call, left = work.call, (work.deadline_at - wall_ms()) / MILLISECONDS
-        if work.stopped:
-            self.ended.put((work, cancelled(call, "STOPPED", "it was stopped before it began")))
-            return
-        if left <= 0:
-            message = "no thread was free within its time; nothing was begun"
-            self.ended.put((work, failed(call, "NOT_BEGUN", message, retry=True)))
-            return
-        seconds = work.tool.timeout_seconds
-        limited = seconds if work.tool.heartbeat_seconds is not None else min(seconds, left)
-        running = Running(limited, work.tool.heartbeat_seconds, partial(self.heard, work))
-        work.running = running
         self.opening.reach("effect-started")
-        end = guard.attempt(partial(call_tool, self.toolset, call, self.context(work, running), self.workers.loop))
+        end = guard.contain(partial(call_tool, self.toolset, work.call, self.context(work, running), self.workers.loop))
         self.opening.reach("effect-done")
-        finished = end_of(call, work.tool.effect, end)
-        if work.given_up:
-            self.workers.came_back()
-        self.ended.put(
-            (
-                work,
-                FinishedCall(
-                    *(finished.index, finished.key, finished.attempt, finished.outcome, finished.result),
-                    *(finished.error, finished.retry, finished.delay_seconds, running.spent, running.milliseconds),
-                ),
+        finished = end_of(work.call, work.tool.effect, end)
+        if not work.finish(
+            FinishedCall(
+                *(finished.index, finished.key, finished.attempt, finished.outcome, finished.result),
+                *(finished.error, finished.retry, finished.delay_seconds, running.spent, running.milliseconds),
             )
-        )
-
-    def heard(self, work: Work, progress: str) -> None:
-        """The tool says how far it is."""
-        work.progress = progress
+        ):
+            self.workers.came_back()
 
     def context(self, work: Work, running: Running) -> Context:
         """What the tool learns of its call."""
