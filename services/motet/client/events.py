@@ -40,9 +40,11 @@ def event_type(message: Message) -> str:
 
 
 class Tail:
-    """A reader of all partitions of one topic. Not for several threads at once."""
+    """A reader of all partitions of one topic, or of one partition from an offset on. Not for several threads at once."""
 
-    def __init__(self, bootstrap: str, topic: str = EVENTS, *, from_beginning: bool = False) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str = EVENTS, *, from_beginning: bool = False, start: tuple[int, int] | None = None
+    ) -> None:
         self.consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -60,9 +62,10 @@ class Tail:
             if metadata.error is not None or not metadata.partitions:
                 raise EventsUnavailable(f"topic {topic} does not exist: is the coordinator running? (`motet status`)")
             starts = []
-            for number in sorted(metadata.partitions):
+            for number in sorted(metadata.partitions if start is None else {start[0]}):
                 _, end = self.consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_SECONDS)
-                starts.append(TopicPartition(topic, number, OFFSET_BEGINNING if from_beginning else end))
+                at = start[1] if start is not None else OFFSET_BEGINNING if from_beginning else end
+                starts.append(TopicPartition(topic, number, at))
         except KafkaException as error:
             self.consumer.close()
             raise EventsUnavailable(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error

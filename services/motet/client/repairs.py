@@ -18,6 +18,7 @@ TOPIC: Final = "motet.dead-letters"
 OPERATOR: Final = "motet"
 # The domain of an operator's orders. All of one tenant's orders are in one domain, so that they are done in the order given.
 DOMAIN: Final = "dead-letters"
+LOOKED_AT: Final = 20_000
 
 
 class Sender(Protocol):
@@ -105,3 +106,22 @@ def told(order: RepairDeadLetter, record: DeadLetterRepaired | None) -> Repaired
         failure = f"{order.service} did not answer; it will once it runs (`motet status`, or serve its tools again)"
         return Repaired(order.dead_letter_id, "NO_ANSWER", failure=failure)
     return Repaired(order.dead_letter_id, record.outcome, record.released, record.failure, record)
+
+
+def waiting_behind(bootstrap: str, place: tuple[str, int, int], key: bytes) -> tuple[int, bool]:
+    """How many later records of a key stand behind a place (topic, partition, offset) in Kafka, and whether all were looked at.
+
+    Of a service that reads several topics, records of the others may wait too.
+    """
+    topic, partition, offset = place
+    tail = Tail(bootstrap, topic, start=(partition, offset + 1))
+    count = looked = 0
+    try:
+        for batch in tail.batches(lambda: False, follow=False):
+            looked += len(batch)
+            count += sum(message.key == key for message in batch)
+            if looked >= LOOKED_AT:
+                break
+    finally:
+        tail.close()
+    return count, looked < LOOKED_AT
