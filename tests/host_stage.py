@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 from motet.chassis import lanes
@@ -15,6 +17,7 @@ from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.registry import Registry
 from motet.chassis.waiting import wait_until
 from motet.client import Client
+from motet.platform import Addresses
 from motet.records import CallsFinished, FinishedCall, Invocation, InvokeCalls, Meta, StopCalls
 from witness import Witness
 from world import Process, World
@@ -112,6 +115,18 @@ class HostStage:
         return next(
             name for name in names if partition_of(domain_key(self.world.tenant, name), PARTITIONS) in partitions
         )
+
+
+@contextmanager
+def staged(addresses: Addresses, directory: Path) -> Iterator[HostStage]:
+    """A stage on running servers; everything on it ends behind it."""
+    witness = Witness.start(directory)
+    made = HostStage(World(addresses, directory), witness)
+    try:
+        yield made
+    finally:
+        made.world.close()
+        witness.stop()
 
 
 class HostForger:

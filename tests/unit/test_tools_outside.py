@@ -53,6 +53,26 @@ def test_one_that_came_back_is_not_given_up(shop: Shop) -> None:
     assert not shop.workers.exhausted
 
 
+def test_one_that_comes_back_while_it_is_given_up_is_no_hanging_thread(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop looked at its time, and its thread was quicker: the pool would be exhausted by threads that do not hang."""
+    work = shop.work()
+    shop.begin(work)
+    assert shop.gate.begun.wait(SECONDS)
+    assert work.running is not None
+
+    def overdue_meanwhile(_: Running) -> str:
+        shop.gate.free.set()
+        wait_for(lambda: work.state == "OVER")
+        return "TIMED_OUT"
+
+    monkeypatch.setattr(Running, "overdue", overdue_meanwhile)
+    shop.outside.watch()
+    assert shop.ends() == ["SUCCEEDED"]
+    assert shop.workers._abandoned == 0
+
+
 def test_one_that_was_given_up_has_that_end_and_its_late_one(shop: Shop) -> None:
     """The thread that hung is counted as long as it hangs."""
     work = shop.work()

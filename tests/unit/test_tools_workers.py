@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from motet.tools.workers import ABANDONED_PER_THREAD, Workers
+from shop import wait_for
 
 SECONDS = 10.0
 
@@ -84,11 +85,13 @@ def test_threads_are_begun_only_when_needed(pool: Pool) -> None:
         pool.hang(name)
         assert pool.begins(1) == [name]
         pool.ends(name)
-    assert threads() - before <= 2
+        wait_for(lambda: pool.workers._idle == 1)
+    assert threads() - before == 1
 
 
 def test_another_thread_takes_the_place_of_one_that_hangs(pool: Pool) -> None:
     """And goes once the hanging one came back."""
+    before = threads()
     pool.hang("a", abandoned=True)
     pool.hang("b")
     pool.hang("c")
@@ -96,7 +99,8 @@ def test_another_thread_takes_the_place_of_one_that_hangs(pool: Pool) -> None:
     pool.workers.abandon()
     assert pool.begins(1) == ["c"]
     pool.ends("a")
-    # Two run: the one that came back is one too many, and takes nothing more.
+    # Two run: the one that came back is one too many, and ends.
+    wait_for(lambda: threads() - before == 2)
     pool.hang("d")
     pool.hang("e")
     assert pool.idle()
