@@ -220,6 +220,8 @@ def test_a_redriven_record_keeps_its_cause_and_its_place(desk: Desk, client: Cli
     (source,) = [one for one in desk.records(INVOCATIONS, InvokeCalls) if one.plan_id == plans[0].plan_id]
     results = [one for one in desk.records("motet.results", CallsFinished) if one.plan_id == plans[0].plan_id]
     assert {one.meta.causation_id for one in results} == {source.meta.event_id}
+    # The log's time never goes back: it is decided at the time of the repair.
+    assert {one.meta.recorded_at for one in results} == {done.record.meta.recorded_at}
     ordered = {one.meta.event_id: one for one in desk.records("motet.repairs", Repair)}
     assert ordered[done.record.meta.causation_id].dead_letter_id == letter["event_id"]
     # A second time there is nothing to repair.
@@ -315,6 +317,10 @@ def test_a_letter_of_the_coordinator(desk: Desk, client: Client) -> None:
     assert (done.outcome, done.released) == ("REDRIVEN", 2)
     assert "motet.commands" in done.failure
     assert [plan.wait(SECONDS).status for plan in plans] == ["SUCCEEDED"] * 3
+    # What followed from the result names it, as if nothing had happened.
+    (result,) = [one for one in desk.records("motet.results", CallsFinished) if one.plan_id == plans[0].plan_id]
+    (terminal,) = [one for one in desk.records("motet.events", PlanEnded) if one.plan_id == plans[0].plan_id]
+    assert terminal.meta.causation_id == result.meta.event_id
     noise = desk.letter("coordinator", code="BROKEN_AVRO")
     assert noise["event_id"] in done.failure
     assert not noise["parked"]
@@ -466,10 +472,12 @@ def test_many_at_once_and_on_no_lane(desk: Desk) -> None:
     wait_until(lambda: len(listed()) == 3, SECONDS, "three letters")
     assert "will fail again" in desk.motet("dead-letters", "redrive", *mine, "--dry-run")
     assert "FAILED_AGAIN" in desk.motet("dead-letters", "redrive", *mine, "--limit", "1", code=1)
+    desk.world.await_no_lag("projector")
+    tried = [one["event_id"] for one in listed() if one["state"] == "FAILED_AGAIN"]
     said = desk.motet("dead-letters", "discard", *mine, "--limit", "2")
     assert "2 of 2 discarded; 1 more match: run it again" in said
     desk.world.await_no_lag("projector")
-    assert len(listed()) == 1
+    assert [one["event_id"] for one in listed()] == tried
     assert "1 of 1 discarded" in desk.motet("dead-letters", "discard", *mine)
 
 

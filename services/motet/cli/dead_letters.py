@@ -122,15 +122,15 @@ def show_letter(
         "tenant": row["tenant"] or "none that its key names",
         "why": f"{row['code']}: {row['reason']}",
         "waiting": waiting or "nothing: other records of its key went on",
-        "value": kind,
     }
     if row["repaired_at"] is not None:
         lines["last tried"] = (
             f"{row['repaired_at']:%F %T} by {row['repaired_by']}: {row['repair_reason'] or 'no reason given'}"
         )
         lines["then"] = row["failure"] or f"{row['released']} records that had waited behind it were handled"
+    lines["value"] = kind
     for name, text in lines.items():
-        console.print(f"  {name:11} {escape(str(text))}", highlight=False, soft_wrap=True)
+        console.print(f"  {name:11} {escape(' '.join(str(text).split()))}", highlight=False, soft_wrap=True)
     if content is not None:
         body = (
             content if isinstance(content, str) else jsonlib.dumps(content, indent=2, ensure_ascii=False, default=str)

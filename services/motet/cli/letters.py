@@ -80,10 +80,11 @@ def states(named: Sequence[str] | None) -> tuple[str, ...]:
 def find(wanted: Filter, tenant: str | None, limit: int, *, oldest_first: bool) -> tuple[list[dict[str, Any]], int]:
     """The letters that a filter leaves, and how many they are beyond the limit."""
     condition, values = wanted.condition()
-    order = "ASC" if oldest_first else "DESC"
-    query = f"SELECT *, count(*) OVER () AS matching FROM dead_letters WHERE {condition} ORDER BY appended_at {order}, topic, partition, "
+    # Whoever runs it again comes to those that were not tried yet, before those that failed.
+    order = "repaired_at NULLS FIRST, appended_at" if oldest_first else "appended_at DESC"
+    query = f'SELECT *, count(*) OVER () AS matching FROM dead_letters WHERE {condition} ORDER BY {order}, topic, partition, "offset" LIMIT %s'
     with reader(tenant) as connection:
-        rows = rows_of(connection.execute(f'{query}"offset" {order} LIMIT %s'.encode(), (*values, limit)))
+        rows = rows_of(connection.execute(query.encode(), (*values, limit)))
     more = rows[0]["matching"] - len(rows) if rows else 0
     return [{name: value for name, value in row.items() if name != "matching"} for row in rows], more
 

@@ -18,8 +18,8 @@ from rich.table import Table
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
 
 COLORS = {
-    **dict.fromkeys(("SUCCEEDED", "COMPENSATED", "APPROVED", "CLOSED"), "green"),
-    **dict.fromkeys(("FAILED", "REJECTED", "COMPENSATION_FAILED", "IN_DOUBT", "DENIED", "OPEN"), "red"),
+    **dict.fromkeys(("SUCCEEDED", "COMPENSATED", "APPROVED", "CLOSED", "REDRIVEN"), "green"),
+    **dict.fromkeys(("FAILED", "REJECTED", "COMPENSATION_FAILED", "IN_DOUBT", "DENIED", "OPEN", "FAILED_AGAIN"), "red"),
     **dict.fromkeys(("SKIPPED", "CANCELLED", "EXPIRED", "WITHDRAWN", "RETRYING", "AWAITING_APPROVAL"), "yellow"),
 }
 
