@@ -143,7 +143,7 @@ class Admission:
         self.hints = HINTS
         self.compensates = command.policy.on_failure == "COMPENSATE"
         # Whether compensations get in line by themselves, because the plan will not hold what they use when they run.
-        self.undone_in_line = command.isolation != "PLAN"
+        self.undone_in_line = command.isolation != "PLAN" or not self.compensates
         self.index_of: dict[str, int] = {}
         for index, call in enumerate(command.calls):
             self.index_of.setdefault(call.call_id, index)

@@ -60,11 +60,12 @@ class Alarms:
 
     def take(self, plans: Mapping[str, Plan], now: int) -> list[tuple[str, int]]:
         """The plans that are due, each once, with when."""
-        out = []
+        out: list[tuple[str, int]] = []
         while self.heap and self.heap[0][0] <= now:
             due, plan_id = heapq.heappop(self.heap)
             plan = plans.get(plan_id)
-            if plan is not None and plan.alarm == due:
+            # One that was set again, for the same time, has two entries, and they come out together.
+            if plan is not None and plan.alarm == due and out[-1:] != [(plan_id, due)]:
                 out.append((plan_id, due))
         return out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from motet.plan.contracts import Contract
 from motet.plan.model import Call, Plan
@@ -11,6 +11,11 @@ from motet.plan.waits import DAY_SECONDS, MILLISECONDS, wait_ms
 from motet.records import CallOutcome, Failure, FinishedCall, Invocation
 
 Follows = Literal["END", "RETRY", "RECONCILE", "IN_DOUBT"]
+# Effect classes of which an unknown attempt left nothing behind; those that may run again after one.
+HARMLESS: Final = ("PURE", "TRANSACTIONAL")
+REPEATABLE: Final = (*HARMLESS, "IDEMPOTENT")
+# What a tool service says that was asked, and found that the call did not happen. Any other failure to ask is no answer.
+DID_NOT_HAPPEN: Final = "DID_NOT_HAPPEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +28,31 @@ class Verdict:
     at: int = 0
 
 
+def unknown(call: Call, end: FinishedCall) -> bool:
+    """Whether an attempt's end leaves open if the call happened in it; of one that only asks: if it happened at all."""
+    if call.asks and end.outcome != "SUCCEEDED":
+        return end.error is None or end.error.code != DID_NOT_HAPPEN
+    return end.outcome not in ("SUCCEEDED", "FAILED", "CANCELLED")
+
+
+def doubtful(call: Call, end: FinishedCall) -> bool:
+    """Whether a call may have happened though the end of its last attempt does not say so. What asking found out is about all attempts."""
+    if end.outcome == "SUCCEEDED" or call.effect in HARMLESS:
+        return False
+    return unknown(call, end) or (call.uncertain and not call.asks)
+
+
 def verdict(call: Call, contract: Contract, end: FinishedCall, now: int) -> Verdict:
     """What follows an attempt's end. Changes nothing."""
     error = end.error or Failure("FAILED", "the tool gave no reason")
     if end.outcome == "SUCCEEDED":
         return Verdict("END", "SUCCEEDED", None)
-    unknown = end.outcome not in ("FAILED", "CANCELLED")
-    # Whether some attempt may have happened: what the tool service found out by asking is about all of them.
-    uncertain = unknown or (call.uncertain and not call.asks)
-    if unknown and call.effect == "RECONCILABLE" and not call.asks:
+    open_end = unknown(call, end)
+    if open_end and call.effect == "RECONCILABLE" and not call.asks:
         return Verdict("RECONCILE", "IN_DOUBT", error, now)
-    if (end.retry or (call.asks and not unknown)) and not call.told:
-        tried = call.asked if call.asks and unknown else call.runs
+    may_repeat = call.asks or not open_end or call.effect in REPEATABLE
+    if (end.retry or (call.asks and not open_end)) and may_repeat and not call.told:
+        tried = call.asked if call.asks and open_end else call.runs
         at = now + max(
             wait_ms(contract.record, call.key, max(1, tried)),
             int(min(end.delay_seconds or 0.0, DAY_SECONDS) * MILLISECONDS),
@@ -42,9 +60,9 @@ def verdict(call: Call, contract: Contract, end: FinishedCall, now: int) -> Verd
         if tried < contract.record.attempts and at < call.began + contract.deadline_ms:
             # Asked and still not known: asked again. Otherwise the tool runs again.
             return Verdict(
-                "RECONCILE" if call.asks and unknown else "RETRY", "IN_DOUBT" if unknown else "FAILED", error, at
+                "RECONCILE" if call.asks and open_end else "RETRY", "IN_DOUBT" if open_end else "FAILED", error, at
             )
-    if uncertain and call.effect not in ("PURE", "TRANSACTIONAL"):
+    if doubtful(call, end):
         return Verdict("IN_DOUBT", "IN_DOUBT", error)
     return Verdict("END", "FAILED", error)
 

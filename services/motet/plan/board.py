@@ -5,6 +5,7 @@ Everything that decides works on it; nothing but decisions changes it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -110,11 +111,12 @@ class Board:
         return Failure(carriable(code, CODE_LENGTH), carriable_bytes(message, self.limits.error_bytes))
 
     def bounded_end(self, end: FinishedCall) -> FinishedCall:
-        """An end whose result is within its limit; one that is not leaves open what the call did."""
-        size = len(end.result.encode()) if end.result is not None else 0
-        if size <= self.limits.result_bytes:
+        """An end as the history can hold it: a success has a result, and one that is too large leaves open what the call did."""
+        if end.outcome != "SUCCEEDED":
             return end
-        message = f"the result has {size} bytes; the limit is {self.limits.result_bytes}"
-        return FinishedCall(
-            end.index, end.key, end.attempt, "FAILED", None, Failure("RESULT_TOO_LARGE", message), spent=end.spent
-        )
+        result = "null" if end.result is None else end.result
+        size = len(result.encode())
+        if size <= self.limits.result_bytes:
+            return end if end.result is not None else replace(end, result=result)
+        error = Failure("RESULT_TOO_LARGE", f"the result has {size} bytes; the limit is {self.limits.result_bytes}")
+        return replace(end, outcome="IN_DOUBT", result=None, error=error, retry=False)

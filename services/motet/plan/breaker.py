@@ -7,8 +7,12 @@ sent to see; its end closes or opens it again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from motet.records import BreakerState, ToolContract
+
+# What an attempt's end says about the tool: it answered; it failed in a way that another attempt may not; nothing, because it was stopped.
+Sign = Literal["ALIVE", "DEAD", ""]
 
 
 @dataclass(slots=True)
@@ -35,11 +39,18 @@ class Breaker:
         self.probe = member
         return True
 
-    def ended(self, contract: ToolContract, member: str, now: int, *, failed: bool) -> None:
-        """An attempt ended: it failed in a way that another attempt may not, or the tool answered."""
-        if not failed:
+    def ended(self, contract: ToolContract, member: str, now: int, sign: Sign) -> None:
+        """An attempt ended."""
+        if sign == "ALIVE":
             self.failures, self.until, self.probe = 0, 0, ""
-            return
+        elif sign == "DEAD":
+            self.count(contract, member, now)
+        elif self.probe == member:
+            # The next call is sent to see.
+            self.probe = ""
+
+    def count(self, contract: ToolContract, member: str, now: int) -> None:
+        """One more failed in a row."""
         self.failures += 1
         if self.probe == member or (not self.until and self.failures >= contract.breaker_failures):
             self.until, self.probe = now + int(contract.breaker_reset_seconds * 1_000), ""

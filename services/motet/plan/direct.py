@@ -7,6 +7,7 @@ from functools import partial
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.plan import undoing
+from motet.plan.attempts import REPEATABLE
 from motet.plan.board import Board
 from motet.plan.ends import settle_doubt, stop
 from motet.plan.model import Call, Plan
@@ -29,6 +30,8 @@ from motet.records import (
 
 AboutPlan = CancelPlan | ApproveCall | DenyCall | SettleCall | ResumeCompensation
 SHOWN = 100
+# Effect classes whose tools tell by a call's key, or can be asked, whether it happened.
+TOLD_APART = (*REPEATABLE, "RECONCILABLE")
 
 
 class Refused(Exception):
@@ -112,7 +115,7 @@ def settle(board: Board, plan: Plan, command: SettleCall) -> None:
     index, call = call_of(plan, command.call_id)
     of = plan.compensations.get(index) if command.compensation else call
     what = f"the compensation of {call.call_id}" if command.compensation else call.call_id
-    if of is None or (of.status != "IN_DOUBT" and of.lingers != "IN_DOUBT"):
+    if of is None or not of.in_doubt:
         state = "was not begun" if of is None else f"is {of.outcome if of.status == 'DONE' else of.status}"
         raise Refused("NOT_IN_DOUBT", f"{what} is not in doubt: it {state}", call.call_id)
     if command.finding not in ("HAPPENED", "DID_NOT_HAPPEN", "COMPENSATE"):
@@ -159,7 +162,7 @@ def resume(board: Board, plan: Plan, command: ResumeCompensation) -> None:
             raise Refused("NOTHING_TO_UNDO", f"{name} is not among the calls that remain to be undone", name)
     for index in plan.undo:
         call = plan.compensations.get(index)
-        if index not in skipped and call is not None and call.status == "IN_DOUBT" and call.effect == "IRREVERSIBLE":
+        if index not in skipped and call is not None and call.in_doubt and call.effect not in TOLD_APART:
             name = plan.calls[index].call_id
             raise Refused("IN_DOUBT", f"whether the compensation of {name} happened is in doubt: settle it first", name)
     undoing.resume(board, plan, skipped)

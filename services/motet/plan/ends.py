@@ -9,10 +9,12 @@ from typing import Final, Literal
 from motet.plan import undoing
 from motet.plan.approvals import withdraw
 from motet.plan.arguments import references
-from motet.plan.attempts import verdict
+from motet.plan.attempts import HARMLESS, doubtful, verdict
 from motet.plan.board import Board
+from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Stopped
+from motet.plan.undo import to_be_undone
 from motet.records import (
     BarrierCause,
     BarrierRaised,
@@ -34,8 +36,24 @@ BARRIER_CODES: Final[dict[BarrierCause, str]] = {
 # What the barrier means for a call: it never starts (again), it is told to stop, nobody knows whether a former attempt happened, it is
 # in doubt already, or it has its end.
 Fate = Literal["NOT_STARTED", "TOLD", "UNKNOWN", "IN_DOUBT", "ENDED"]
-# Effect classes of which an unknown attempt left nothing behind.
-HARMLESS: Final = ("PURE", "TRANSACTIONAL")
+
+
+def heard(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
+    """A tool service says how an attempt ended: the present one, or one that was given up. A repeat changes nothing."""
+    present, happened = end.attempt == call.attempt, end.outcome == "SUCCEEDED"
+    if present and call.status == "STARTED":
+        attempt_ended(board, plan, index, call, end)
+    elif present and call.lingers == "RUNNING":
+        stopped_ended(board, plan, index, call, end)
+    elif call.in_doubt and (happened or (present and not doubtful(call, end))):
+        finding: Finding = "HAPPENED" if happened else "DID_NOT_HAPPEN"
+        toolset = board.contract_of(call).toolset
+        settle_doubt(board, plan, index, call, finding, end.result, f"tools-{toolset}", "the tool service answered")
+    elif happened and call.status in ("WAITING", "RETRYING"):
+        # Its host had given it up, and it brings its result before another attempt begins.
+        conclude(board, plan, index, "SUCCEEDED", end.result, None)
+    elif not present:
+        board.note(plan, index, end.attempt, end, "NONE", late=True)
 
 
 def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
@@ -55,20 +73,14 @@ def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
             board.touch(plan, index)
 
 
-def heard_late(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
-    """An end came for a call that has one already, or that is in doubt: the tool service knows now."""
-    unknown = end.outcome not in ("SUCCEEDED", "FAILED", "CANCELLED")
-    if call.lingers == "RUNNING":
-        count(board, plan, index, call, end)
-        if unknown and call.effect not in HARMLESS:
-            doubt(board, plan, index, call, end.error, end)
-            return
-        board.note(plan, index, call.attempt, end, "NONE", late=True)
-        closed(board, plan, index, call, end.result if end.outcome == "SUCCEEDED" else None, undo=False)
-    elif not unknown:
-        finding: Finding = "HAPPENED" if end.outcome == "SUCCEEDED" else "DID_NOT_HAPPEN"
-        toolset = board.contract_of(call).toolset
-        settle_doubt(board, plan, index, call, finding, end.result, f"tools-{toolset}", "the tool service answered")
+def stopped_ended(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
+    """A call that was told to stop ended; its place in the history it has already."""
+    count(board, plan, index, call, end)
+    if doubtful(call, end):
+        doubt(board, plan, index, call, end.error, end)
+        return
+    board.note(plan, index, call.attempt, end, "NONE", late=True)
+    closed(board, plan, index, call, end.result if end.outcome == "SUCCEEDED" else None, undo=False)
 
 
 def count(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
@@ -82,7 +94,7 @@ def doubt(board: Board, plan: Plan, index: int, call: Call, error: Failure | Non
     """Nobody knows whether a call happened. It waits to be settled; with what it may have changed in quarantine."""
     why = error or Failure("IN_DOUBT", "nobody knows whether it happened")
     board.note(plan, index, call.attempt, end, "IN_DOUBT", late=call.lingers != "", error=why)
-    call.uncertain, call.due, call.asks = True, 0, False
+    call.due = 0
     if index >= len(plan.calls):
         undoing.ended(board, plan, index - len(plan.calls), "IN_DOUBT", None, why)
     elif call.lingers:
@@ -116,7 +128,7 @@ def settle_doubt(
     )
     if compensation:
         undoing.settled(board, plan, place, call, happened=finding == "HAPPENED", result=given)
-    elif call.lingers == "IN_DOUBT":
+    elif call.lingers:
         closed(board, plan, index, call, given, undo=finding == "COMPENSATE")
     elif finding == "HAPPENED":
         conclude(board, plan, index, "SUCCEEDED", result, None)
@@ -132,11 +144,9 @@ def closed(board: Board, plan: Plan, index: int, call: Call, result: str | None,
     """Nothing more comes of a call that lingered. If it happened and the plan is undone, it is undone too."""
     call.lingers, call.late_result, call.due = "", result, 0
     board.lines.leave(plan, index)
-    undone = plan.policy.on_failure == "COMPENSATE" and not plan.succeeded and call.effect != "PURE"
-    if undo or (result is not None and undone):
-        call.undo = True
-        if plan.undoing or plan.ended:
-            undoing.also(board, plan, index)
+    call.undo = call.undo or undo
+    if (plan.undoing or plan.ended) and to_be_undone(plan, call):
+        undoing.also(board, plan, index)
     board.touch(plan)
 
 
@@ -156,17 +166,18 @@ def settle(
 ) -> None:
     """Gives a call its end, and skips what can no longer run because of it."""
     ends: list[tuple[int, CallOutcome, str | None, Failure | None]] = [(index, outcome, result, error)]
-    touched = board.touch(plan)
+    touched, waited = board.touch(plan), False
     while ends:
         at, how, value, why = ends.pop()
         call = plan.calls[at]
-        call.due, call.asks = 0, False
+        call.due = 0
         if why is not None:
             why = board.bounded(why.code, why.message)
         followers = plan.settle(at, how, value, why)
         if not call.lingers:
             board.lines.leave(plan, at)
-            board.lines.release_done_parts(plan, call.part)
+        board.lines.release_done_part(plan, call.part)
+        waited = waited or call.part == NOT_IN_LINE
         for follower in followers:
             behind = plan.calls[follower]
             if how == "SUCCEEDED" or (plan.lets_pass(call) and not takes_result(behind, call)):
@@ -175,6 +186,9 @@ def settle(
                 withdraw(board, plan, follower, behind)
                 behind.status = "DONE"
                 ends.append((follower, "SKIPPED", None, skipped(plan, follower)))
+    if waited and not plan.barrier:
+        # What was not in line because of a call that waited for a person need not wait for it any more.
+        board.lines.enter_approved(plan)
 
 
 def takes_result(call: Call, before: Call) -> bool:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from motet.plan.breaker import Breaker
+from motet.plan.attempts import unknown
+from motet.plan.breaker import Breaker, Sign
 from motet.plan.contracts import Contract
 from motet.plan.model import Call, Plan
-from motet.plan.spending import Ledger, Limit, Member, Vector, record_of
+from motet.plan.spending import NOTHING, Ledger, Limit, Member, Vector, record_of
 from motet.plan.steps import Fact
 from motet.records import BreakerChanged, BudgetChanged, Failure, FinishedCall
 
@@ -80,17 +81,16 @@ class Guards:
         if not call.asks:
             reserved, spent = reservation(call, contract, sent=True), spending(call, contract, end, happened=happened)
             # What undoes was not reserved: it must run. It counts all the same.
-            held = reserved if index < len(plan.calls) else (0, 0, 0, 0)
+            held = reserved if index < len(plan.calls) else NOTHING
             for whose, ledger in self.ledgers_of(plan):
                 ledger.settle(held, spent)
                 self.woken += ledger.waiting
                 ledger.waiting = []
                 facts.append(self.said(plan, whose, ledger))
-        if contract.record.breaker_failures and end.outcome != "CANCELLED":
+        if contract.record.breaker_failures:
             breaker = self.breakers.setdefault(call.tool, Breaker())
             before = breaker.state
-            failed = end.retry or end.outcome not in ("SUCCEEDED", "FAILED")
-            breaker.ended(contract.record, f"{plan.plan_id}/{index}", now, failed=failed)
+            breaker.ended(contract.record, f"{plan.plan_id}/{index}", now, sign_of(call, end))
             facts += self.breaker_facts(plan, call.tool, breaker, before)
         return facts
 
@@ -139,6 +139,13 @@ class Guards:
             BreakerChanged, plan_id=plan.plan_id, tool=tool, state=breaker.state, failures=breaker.failures, until=until
         )
         return [Fact(plan, record)]
+
+
+def sign_of(call: Call, end: FinishedCall) -> Sign:
+    """What an attempt's end says about its tool. One that was asked and answers is alive, also if another attempt is to follow."""
+    if end.outcome == "CANCELLED":
+        return ""
+    return "DEAD" if unknown(call, end) or (end.retry and not call.asks) else "ALIVE"
 
 
 def reservation(call: Call, contract: Contract, *, sent: bool = False) -> Vector:

@@ -25,19 +25,25 @@ class Lines:
         self.next_entry = 0
 
     def restore(self, plans: Sequence[Plan]) -> None:
-        """Everybody gets in line again as they did, and lets go what they let go."""
+        """Everybody gets in line again as they did, and lets go what they let go before the next one gets in line.
+
+        A call that holds what it is done with had it in hand; it must not find those in its way who left before it.
+        """
         entries = sorted((number, name, plan.plan_id) for plan in plans for name, number in plan.entered.items())
         by_id = {plan.plan_id: plan for plan in plans}
         for number, name, plan_id in entries:
             plan = by_id[plan_id]
-            for index, call in in_order(plan):
-                if plan.line_of(index) == name and call.part != NOT_IN_LINE:
-                    self.add(plan, name, index, call)
-            self.next_entry = number + 1
-        for plan in plans:
-            for index, call in in_order(plan):
-                if call.part != NOT_IN_LINE and not self.keeps(plan, index) and not call.open:
+            members = [
+                (index, call)
+                for index, call in in_order(plan)
+                if plan.line_of(index) == name and call.part != NOT_IN_LINE
+            ]
+            for index, call in members:
+                self.add(plan, name, index, call)
+            for index, call in members:
+                if not call.open and not self.keeps(plan, index):
                     self.leave(plan, index)
+            self.next_entry = number + 1
         for plan_id, index in self.queues.take_granted():
             by_id[plan_id.partition("#")[0]].granted_at(index)
 
@@ -111,17 +117,19 @@ class Lines:
         self.queues.end(name, keep)
 
     def keeps(self, plan: Plan, index: int) -> bool:
-        """Whether what a call uses stays as it is: an attempt of it or of what undoes it is open."""
-        calls = (plan.call_at(index), plan.compensations.get(index))
-        return any(call is not None and call.open and call.attempt > 0 for call in calls)
+        """Whether what a call uses stays as it is: it is under way, or what undoes it in its place."""
+        call, undoing = plan.call_at(index), plan.compensations.get(index)
+        if undoing is not None and plan.line_of(len(plan.calls) + index) in plan.entered:
+            undoing = None
+        return any(one is not None and one.under_way for one in (call, undoing))
 
-    def release_done_parts(self, plan: Plan, part: int) -> None:
-        """While some calls wait for a person, the others hold nothing for longer than they take."""
-        if all(call.part != NOT_IN_LINE or call.status == "DONE" for call in plan.calls):
+    def release_done_part(self, plan: Plan, part: int) -> None:
+        """A part holds nothing for longer than its calls take, or a later part of the plan would wait for it until the plan ends."""
+        if part == NOT_IN_LINE or all(call.part == 0 for call in plan.calls):
             return
-        members = [(index, call) for index, call in enumerate(plan.calls) if call.part == part]
-        if members and all(call.status == "DONE" for _, call in members):
-            self.release(plan, plan.line_of(members[0][0]))
+        members = [index for index, call in enumerate(plan.calls) if call.part == part]
+        if all(plan.calls[index].status == "DONE" for index in members):
+            self.release(plan, plan.line_of(members[0]))
 
     def release_all(self, plan: Plan) -> None:
         """Everything that a plan holds is let go, but for the calls of which something is still open."""
@@ -129,10 +137,12 @@ class Lines:
             self.release(plan, name)
 
     def forget_compensation(self, plan: Plan, index: int) -> None:
-        """A compensation ended: it is in no line any more."""
-        name = plan.line_of(index)
+        """A compensation ended: it is in no line any more, and what was kept for it in its call's is let go."""
+        name, undone = plan.line_of(index), index - len(plan.calls)
         if plan.entered.pop(name, None) is not None:
             self.queues.end(name)
+        if plan.line_of(undone) in plan.released:
+            self.leave(plan, undone)
 
 
 def in_order(plan: Plan) -> Iterable[tuple[int, Call]]:

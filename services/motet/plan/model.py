@@ -56,8 +56,8 @@ class Call:
     due: int = 0
     approval: Approval = ""
     approval_seconds: float = 0.0
-    # Some attempt may have happened; how many invocations only asked about that; whether the present one does; how many
-    # invocations do not count as attempts of the tool.
+    # Some attempt before the present one may have happened; how many invocations only asked about that; whether the present one does;
+    # how many invocations do not count as attempts of the tool.
     uncertain: bool = False
     asked: int = 0
     asks: bool = False
@@ -84,6 +84,16 @@ class Call:
     def open(self) -> bool:
         """Whether something of it may still come: it has not ended, or lingers."""
         return self.status != "DONE" or self.lingers != ""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it began, and something of it may still come."""
+        return self.status in ("STARTED", "RETRYING", "IN_DOUBT") or self.lingers != ""
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows if it happened."""
+        return "IN_DOUBT" in (self.status, self.lingers)
 
 
 @dataclass(slots=True)
@@ -215,6 +225,11 @@ class Plan:
         return self.committed == len(self.calls)
 
     @property
+    def stopping(self) -> bool:
+        """Whether calls that were told to stop still run."""
+        return any(call.lingers == "RUNNING" for call in self.calls)
+
+    @property
     def ended(self) -> bool:
         """Whether its terminal event was decided."""
         return self.outcome != "UNKNOWN"
@@ -239,14 +254,14 @@ class Plan:
     @property
     def remaining(self) -> tuple[int, ...]:
         """The calls that are not undone though they should be, and those in doubt."""
-        doubtful = (index for index, call in enumerate(self.calls) if call.lingers == "IN_DOUBT")
+        doubtful = (index for index, call in enumerate(self.calls) if call.in_doubt)
         return tuple(dict.fromkeys((*self.undo, *doubtful)))
 
     def verdict(self) -> PlanOutcome:
         """The outcome of a plan that ends now."""
         if self.undo_failed:
             return "COMPENSATION_FAILED"
-        if any(call.lingers == "IN_DOUBT" for call in self.calls):
+        if any(call.in_doubt for call in self.calls):
             return "IN_DOUBT"
         if self.succeeded:
             return "SUCCEEDED"

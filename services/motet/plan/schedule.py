@@ -14,7 +14,7 @@ from motet.plan.alarms import Alarms, plan_due
 from motet.plan.approvals import ask
 from motet.plan.board import Board
 from motet.plan.contracts import Contracts
-from motet.plan.ends import attempt_ended, conclude, heard_late, stop
+from motet.plan.ends import heard, stop
 from motet.plan.guards import Owner, reservation
 from motet.plan.limits import Limits
 from motet.plan.model import Plan
@@ -79,13 +79,14 @@ class Schedule:
             return None
         for call in plan.calls:
             for claim in call.claims:
-                for name, index in board.lines.queues.holders(board.lines.resource(plan, claim.resource)):
+                resource = board.lines.resource(plan, claim.resource)
+                for name, index in board.lines.queues.in_the_way(resource, claim.mode):
                     holder = board.plans[name.partition("#")[0]]
-                    other = holder.call_at(index)
-                    if other is not None and "IN_DOUBT" in (other.status, other.lingers):
-                        message = (
-                            f"{claim.resource} is in quarantine: {other.call_id} of plan {holder.plan_id} is in doubt"
-                        )
+                    # What undoes a call may be in doubt in its place.
+                    users = (holder.call_at(index), holder.compensations.get(index))
+                    if any(one is not None and one.in_doubt for one in users):
+                        who = holder.calls[index % len(holder.calls)].call_id
+                        message = f"{claim.resource} is in quarantine: {who} of plan {holder.plan_id} is in doubt"
                         return Reason("RESOURCE_IN_QUARANTINE", message, call.call_id)
         return None
 
@@ -96,17 +97,8 @@ class Schedule:
             return []
         for one in calls:
             call = plan.call_at(one.index)
-            if call is None or call.key != one.key or not 0 < one.attempt <= call.attempt:
-                continue
-            if one.attempt < call.attempt:
-                board.note(plan, one.index, one.attempt, one, "NONE", late=True)
-            elif call.status == "RETRYING" and one.outcome == "SUCCEEDED":
-                # Its host had given it up, and it brings its result before another attempt begins.
-                conclude(board, plan, one.index, "SUCCEEDED", board.bounded_end(one).result, None)
-            elif call.status == "STARTED":
-                attempt_ended(board, plan, one.index, call, board.bounded_end(one))
-            elif call.open and call.status != "RETRYING":
-                heard_late(board, plan, one.index, call, board.bounded_end(one))
+            if call is not None and call.key == one.key and 0 < one.attempt <= call.attempt:
+                heard(board, plan, one.index, call, board.bounded_end(one))
         return self.steps()
 
     def ring(self, plan_id: str) -> list[Step]:

@@ -9,9 +9,9 @@ from typing import Final
 from motet.chassis.canonical import canonical_json, sha256_text
 from motet.plan.approvals import ask
 from motet.plan.arguments import deeper, resolve
-from motet.plan.attempts import begin
+from motet.plan.attempts import HARMLESS, begin
 from motet.plan.board import Board
-from motet.plan.ends import HARMLESS, conclude, doubt
+from motet.plan.ends import conclude, doubt
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Started
 from motet.records import Failure, Invocation
@@ -20,52 +20,69 @@ FAULTS_SHOWN: Final = 5
 
 
 def start(board: Board, plan: Plan, candidates: list[int]) -> None:
-    """Starts what may start. A call whose resolved arguments are wrong fails here, which may add candidates."""
-    out: list[Invocation] = []
+    """Starts what may start. A call that cannot start after all ends here, which may add candidates."""
+    begun: list[Invocation] = []
     while candidates:
         ready = sorted(set(candidates))
         candidates.clear()
         for index in ready:
             call = plan.call_at(index)
-            if call is not None and index < len(plan.calls) and prepared(board, plan, index, call):
-                invocation = send(board, plan, index, call)
-                out.extend([invocation] if invocation else [])
-    if out:
+            what = attempt(board, plan, index, call) if call is not None and index < len(plan.calls) else None
+            if isinstance(what, Invocation):
+                begun.append(what)
+            elif what is not None:
+                # What began is said first: this end may raise a barrier, which tells it to stop.
+                say(board, plan, begun)
+                refuse(board, plan, index, what)
+    say(board, plan, begun)
+
+
+def say(board: Board, plan: Plan, begun: list[Invocation]) -> None:
+    """Says which attempts began, once."""
+    if begun:
         board.changed[plan.plan_id] = plan
-        board.out.append(Started(plan, tuple(out)))
+        board.out.append(Started(plan, tuple(begun)))
+        begun.clear()
 
 
-def prepared(board: Board, plan: Plan, index: int, call: Call) -> bool:
-    """Whether an attempt of a call may begin now; a call that waited for results asks for its approval here."""
+def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
+    """Begins an attempt if that may be now, or says why the call cannot run. One that waited for results asks for its approval here."""
     if call.status == "RETRYING":
-        return call.due <= board.now
+        return send(board, plan, index, call) if call.due <= board.now else None
     if call.status != "WAITING" or call.waits:
-        return False
+        return None
     if call.refers and (call.granted or call.approval == "NEEDED"):
         fault = fill(board, plan, index)
         if fault is not None:
-            conclude(board, plan, index, "FAILED", None, fault)
-            return False
+            return fault
         if call.approval == "NEEDED":
             ask(board, plan, index, call)
-    return plan.may_start(index)
+    return send(board, plan, index, call) if plan.may_start(index) else None
 
 
-def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | None:
-    """Begins an attempt; None if the call's budget or breaker does not let it pass."""
+def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
+    """Begins an attempt, unless the call's budget or breaker does not let it pass."""
     contract = board.contract_of(call)
     if not call.asks:
         hindrance = board.guards.hinder(plan, index, call, contract, board.now)
         board.out.extend(hindrance.facts)
         if hindrance.waits:
+            # From here on it waits to be woken, and not for a time.
+            call.due = 0
+            board.changed[plan.plan_id] = plan
             return None
         if hindrance.failure is not None:
-            if call.uncertain and call.effect not in HARMLESS:
-                doubt(board, plan, index, call, hindrance.failure, None)
-            else:
-                conclude(board, plan, index, "FAILED", None, hindrance.failure)
-            return None
+            return hindrance.failure
     return begin(plan, index, call, contract, board.now)
+
+
+def refuse(board: Board, plan: Plan, index: int, failure: Failure) -> None:
+    """A call does not run (again). If a former attempt may have happened, nobody knows whether it did."""
+    call = plan.calls[index]
+    if call.uncertain and call.effect not in HARMLESS:
+        doubt(board, plan, index, call, failure, None)
+    else:
+        conclude(board, plan, index, "FAILED", None, failure)
 
 
 def fill(board: Board, plan: Plan, index: int) -> Failure | None:

@@ -35,7 +35,7 @@ def no_answer(board: Board, plan: Plan, index: int, call: Call) -> None:
     seconds = board.contract_of(call).deadline_ms / MILLISECONDS
     message = f"its tool service did not answer within {seconds:g} s and {board.limits.answer_seconds:g} s more"
     outcome: CallOutcome = "FAILED" if call.effect == "PURE" else "IN_DOUBT"
-    end = FinishedCall(index, call.key, call.attempt, outcome, None, Failure("NO_ANSWER", message))
+    end = FinishedCall(index, call.key, call.attempt, outcome, None, Failure("NO_ANSWER", message), retry=True)
     count(board, plan, index, call, end)
     if outcome == "IN_DOUBT":
         doubt(board, plan, index, call, end.error, end)
@@ -64,6 +64,7 @@ def decided(board: Board, plan: Plan, index: int, decision: Decision, agent: str
     )
     if decision == "APPROVED":
         call.approval = "GRANTED"
+        board.lines.enter_approved(plan)
     elif decision == "DENIED":
         conclude(
             board, plan, index, "FAILED", None, Failure("DENIED", f"{agent} denied it{': ' + reason if reason else ''}")
@@ -71,5 +72,4 @@ def decided(board: Board, plan: Plan, index: int, decision: Decision, agent: str
     elif decision == "EXPIRED":
         message = f"nobody approved it within {call.approval_seconds:g} s"
         conclude(board, plan, index, "FAILED", None, Failure("APPROVAL_EXPIRED", message))
-    board.lines.enter_approved(plan)
     board.touch(plan, index)

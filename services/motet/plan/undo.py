@@ -7,6 +7,7 @@ call of its own, with its own key and retries; its index is that of the call tha
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from motet.chassis.canonical import canonical_json, sha256_text
@@ -60,16 +61,22 @@ def claims_before(
         return None
 
 
+def to_be_undone(plan: Plan, call: Call) -> bool:
+    """Whether a call that has its end is to be undone: it happened, in time or late, and the plan is undone. What is pure left nothing."""
+    if call.undo:
+        return True
+    happened = call.outcome == "SUCCEEDED" or call.late_result is not None
+    return happened and call.effect != "PURE" and plan.policy.on_failure == "COMPENSATE" and not plan.succeeded
+
+
 def to_undo(plan: Plan) -> list[int]:
-    """The calls that are to be undone, the last one committed first. What is pure left nothing to undo."""
-    everything = plan.policy.on_failure == "COMPENSATE" and not plan.succeeded
-    wanted = (
-        index
-        for index in plan.order
-        if plan.calls[index].undo
-        or (everything and plan.calls[index].outcome == "SUCCEEDED" and plan.calls[index].effect != "PURE")
-    )
-    return list(wanted)[::-1]
+    """The calls that are to be undone, in order."""
+    return in_order(plan, (index for index, call in enumerate(plan.calls) if to_be_undone(plan, call)))
+
+
+def in_order(plan: Plan, indexes: Iterable[int]) -> list[int]:
+    """Calls in the order in which they are undone: the last one in the history first."""
+    return sorted(indexes, key=plan.order.index, reverse=True)
 
 
 def compensation_of(plan: Plan, index: int, contracts: Contracts) -> Call | Failure:

@@ -9,7 +9,7 @@ from motet.plan.board import Board
 from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Undoing
-from motet.plan.undo import compensation_of, to_undo
+from motet.plan.undo import compensation_of, in_order, to_undo
 from motet.records import CallOutcome, CompensationEnded, Failure
 
 
@@ -22,39 +22,38 @@ def begin(board: Board, plan: Plan) -> None:
 
 
 def also(board: Board, plan: Plan, index: int) -> None:
-    """One more is to be undone, before all others: it ended last."""
+    """One more is to be undone, in its place; the one that is being undone stays first."""
     plan.undoing = True
     if index not in plan.undo:
-        # The one that is being undone stays first.
-        running = plan.undo[:1] if plan.undo and plan.undo[0] in plan.compensations else []
-        plan.undo[len(running) : len(running)] = [index]
+        begun = [one for one in plan.undo[:1] if one in plan.compensations]
+        plan.undo = [*begun, *in_order(plan, [index, *plan.undo[len(begun) :]])]
     board.touch(plan)
 
 
 def go_on(board: Board, plan: Plan) -> None:
-    """Begins what may begin of the next compensation."""
-    while plan.undo and not plan.undo_failed:
-        index = plan.undo[0]
-        call = plan.compensations.get(index)
-        if call is None:
-            made = compensation_of(plan, index, board.contracts)
-            if isinstance(made, Failure):
-                failed(board, plan, index, "FAILED", made, 0)
-                return
-            call = plan.compensations[index] = made
-        number = len(plan.calls) + index
-        if call.status == "WAITING" and call.part == NOT_IN_LINE:
-            if plan.in_line:
-                board.lines.enter_compensation(plan, number, call)
-                board.note_grants()
-            else:
-                # The plan holds the resources of its compensations from its admission on.
-                call.part, call.granted = 0, True
-        if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
-            invocation = begin_attempt(plan, number, call, board.contract_of(call), board.now)
-            board.out.append(Undoing(plan, index, call.arguments_sha256, invocation))
-            board.touch(plan)
+    """Begins what may begin of the next compensation. A call that was told to stop and still runs is waited for: it may use the same."""
+    if not plan.undo or plan.undo_failed or plan.stopping:
         return
+    index = plan.undo[0]
+    call = plan.compensations.get(index)
+    if call is None:
+        made = compensation_of(plan, index, board.contracts)
+        if isinstance(made, Failure):
+            failed(board, plan, index, "FAILED", made, 0)
+            return
+        call = plan.compensations[index] = made
+    number = len(plan.calls) + index
+    if call.status == "WAITING" and call.part == NOT_IN_LINE:
+        if plan.in_line:
+            board.lines.enter_compensation(plan, number, call)
+            board.note_grants()
+        else:
+            # The plan holds the resources of its compensations from its admission on.
+            call.part, call.granted = 0, True
+    if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
+        invocation = begin_attempt(plan, number, call, board.contract_of(call), board.now)
+        board.out.append(Undoing(plan, index, call.arguments_sha256, invocation))
+        board.touch(plan)
 
 
 def ended(
@@ -82,37 +81,42 @@ def failed(board: Board, plan: Plan, index: int, outcome: CallOutcome, error: Fa
 
 def settled(board: Board, plan: Plan, index: int, call: Call, *, happened: bool, result: str | None) -> None:
     """Somebody found out whether a compensation in doubt happened. If it did, the others go on."""
-    board.lines.leave(plan, index)
     if happened:
         plan.undo_failed = False
         ended(board, plan, index, "SUCCEEDED", result, None)
     else:
-        call.status, call.outcome = "DONE", "FAILED"
+        call.status, call.outcome, call.uncertain = "DONE", "FAILED", False
         board.lines.forget_compensation(plan, len(plan.calls) + index)
     board.touch(plan)
 
 
 def resume(board: Board, plan: Plan, skipped: list[int]) -> None:
     """Goes on: what was undone by other means is not undone again, the rest is tried from the beginning."""
-    plan.undo = [index for index in plan.undo if index not in skipped]
-    plan.undo_failed = False
     for index in plan.undo:
         call = plan.compensations.get(index)
         if call is not None:
             board.lines.forget_compensation(plan, len(plan.calls) + index)
-            call.status, call.outcome, call.part, call.granted = "WAITING", "UNKNOWN", NOT_IN_LINE, False
-            # The key stays, and with it what the tool may have done; the attempts count from the beginning.
-            call.began, call.due, call.told, call.asks, call.uncounted, call.asked = 0, 0, False, False, call.attempt, 0
+            from_the_beginning(call)
     for index in skipped:
         plan.compensations.pop(index, None)
+    plan.undo = [index for index in plan.undo if index not in skipped]
+    plan.undo_failed = False
     board.touch(plan)
+
+
+def from_the_beginning(call: Call) -> None:
+    """A compensation is tried again. Its key stays, and with it what the tool may have done: it is asked about that, if it can be."""
+    call.uncertain = call.uncertain or call.in_doubt
+    call.asks = call.uncertain and call.effect == "RECONCILABLE"
+    call.status, call.outcome, call.part, call.granted = "WAITING", "UNKNOWN", NOT_IN_LINE, False
+    call.began, call.due, call.told, call.uncounted, call.asked = 0, 0, False, call.attempt, 0
 
 
 def idle(plan: Plan) -> bool:
     """Whether nothing of a plan's undoing is to be waited for. What still runs may yet have to be undone."""
     if not plan.undoing:
         return True
-    if plan.policy.on_failure == "COMPENSATE" and any(call.lingers == "RUNNING" for call in plan.calls):
+    if plan.policy.on_failure == "COMPENSATE" and plan.stopping:
         return False
     return not plan.undo or plan.undo_failed
 

@@ -124,6 +124,11 @@ class Queues:
         """The calls that have a resource."""
         return list(self.queues[resource].granted) if resource in self.queues else []
 
+    def in_the_way(self, resource: str, mode: ClaimMode) -> list[Member]:
+        """The calls that have a resource which a claim of that mode cannot share with them."""
+        granted = self.queues[resource].granted if resource in self.queues else {}
+        return [member for member, other in granted.items() if mode != other or mode not in SHARED]
+
     def waiters(self, resource: str) -> list[Member]:
         """The calls that wait for a resource, the next one first."""
         return list(self.queues[resource].waiting) if resource in self.queues else []
@@ -153,6 +158,8 @@ class Queues:
         indexes = self.plans.get(member[0])
         if indexes is not None:
             indexes.discard(member[1])
+            if not indexes:
+                del self.plans[member[0]]
 
     def grant(self, member: Member) -> None:
         """A call has everything that it claims."""
