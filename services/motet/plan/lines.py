@@ -27,7 +27,7 @@ class Lines:
     def restore(self, plans: Sequence[Plan]) -> None:
         """Everybody gets in line again as they did, and lets go what they let go before the next one gets in line.
 
-        A call that holds what it is done with had it in hand; it must not find those in its way who left before it.
+        Whoever had something in hand must not find those in its way who left before it.
         """
         entries = sorted((number, name, plan.plan_id) for plan in plans for name, number in plan.entered.items())
         by_id = {plan.plan_id: plan for plan in plans}
@@ -41,8 +41,10 @@ class Lines:
             for index, call in members:
                 self.add(plan, name, index, call)
             for index, call in members:
-                if not call.open and not self.keeps(plan, index):
-                    self.leave(plan, index)
+                if not call.open:
+                    self.queues.finish(name, index, hold=self.holds(plan, call))
+            if name in plan.released:
+                self.queues.end(name, self.kept(plan, name))
             self.next_entry = number + 1
         for plan_id, index in self.queues.take_granted():
             by_id[plan_id.partition("#")[0]].granted_at(index)
@@ -97,24 +99,28 @@ class Lines:
         return f"{plan.tenant}/{plan.domain}/{name}"
 
     def leave(self, plan: Plan, index: int) -> None:
-        """A call is done with its resources; under plan isolation the plan keeps those that the call had in hand.
+        """A call is done with its resources."""
+        call, name = plan.call_at(index), plan.line_of(index)
+        if call is not None and call.part != NOT_IN_LINE:
+            self.queues.finish(name, index, hold=self.holds(plan, call) and name not in plan.released)
+
+    def holds(self, plan: Plan, call: Call) -> bool:
+        """Whether a plan keeps what a call had in hand, until its line is released.
 
         A call that never ran touched nothing. Whether its claims were granted by then must not matter, or a restored schedule would
         hold what this one never had.
         """
-        call, name = plan.call_at(index), plan.line_of(index)
-        if call is None or call.part == NOT_IN_LINE:
-            return
-        held = plan.isolation == "PLAN" and call.attempt > 0 and name not in plan.released
-        self.queues.finish(name, index, hold=held)
+        return plan.isolation == "PLAN" and call.attempt > 0
 
     def release(self, plan: Plan, name: str) -> None:
         """What a line of a plan holds is let go, but for the calls of which something is still open."""
-        if name in plan.released:
-            return
-        plan.released.append(name)
-        keep = [index for index, _ in plan.everything() if self.keeps(plan, index) and plan.line_of(index) == name]
-        self.queues.end(name, keep)
+        if name not in plan.released:
+            plan.released.append(name)
+            self.queues.end(name, self.kept(plan, name))
+
+    def kept(self, plan: Plan, name: str) -> list[int]:
+        """The calls of a line of which something is still open."""
+        return [index for index, _ in plan.everything() if self.keeps(plan, index) and plan.line_of(index) == name]
 
     def keeps(self, plan: Plan, index: int) -> bool:
         """Whether what a call uses stays as it is: it is under way, or what undoes it in its place."""
@@ -141,6 +147,7 @@ class Lines:
         name, undone = plan.line_of(index), index - len(plan.calls)
         if plan.entered.pop(name, None) is not None:
             self.queues.end(name)
+            plan.released = [one for one in plan.released if one != name]
         if plan.line_of(undone) in plan.released:
             self.leave(plan, undone)
 
