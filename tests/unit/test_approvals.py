@@ -136,6 +136,15 @@ def test_approved_in_any_order_calls_run_in_the_plans() -> None:
     assert plan.outcome == "SUCCEEDED"
 
 
+def test_a_skipped_call_takes_its_question_back() -> None:
+    """The call before it failed while a person was asked; whoever decides now is told that nobody asks."""
+    desk = Desk()
+    plan = desk.submit(call("pay", "a"), call("ask", "b", [0]), call("pay", "c"))
+    desk.fail(plan, 0)
+    assert [one["decision"] for one in desk.facts(ApprovalDecided)] == ["WITHDRAWN"]
+    assert desk.approve(plan, 1) == "NOT_ASKED"
+
+
 def test_a_sibling_that_fails_fast_takes_the_question_back() -> None:
     """Nobody needs to decide any more."""
     desk = Desk()

@@ -8,7 +8,7 @@ import pytest
 
 from faults import Desk, call, outcomes
 from motet.plan import Started, Stopped
-from motet.records import Amounts, ApprovalDecided, AttemptsEnded, BarrierRaised, CommittedCall, Policy
+from motet.records import Amounts, ApprovalDecided, AttemptsEnded, BarrierRaised, CommittedCall, Isolation, Policy
 
 FAIL_FAST = Policy(batch="FAIL_FAST")
 
@@ -127,10 +127,11 @@ def test_a_late_success_is_recorded_and_not_merged() -> None:
     assert desk.nothing_left()
 
 
-def test_what_a_stopped_call_uses_stays_its_own_until_it_answers() -> None:
+@pytest.mark.parametrize("isolation", ["PLAN", "CALL"])
+def test_what_a_stopped_call_uses_stays_its_own_until_it_answers(isolation: Isolation) -> None:
     """The plan has ended, and another plan waits for the account on which the call may still work."""
     desk = Desk()
-    plan = desk.submit(call("pay", "a"), call("pay", "b"), policy=FAIL_FAST)
+    plan = desk.submit(call("pay", "a"), call("pay", "b"), policy=FAIL_FAST, isolation=isolation)
     other = desk.submit(call("pay", "b"))
     free = desk.submit(call("pay", "a"))
     desk.fail(plan, 0)

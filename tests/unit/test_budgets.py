@@ -89,6 +89,21 @@ def test_a_call_counts_once_whatever_its_attempts_and_each_attempt_costs() -> No
     assert desk.nothing_left()
 
 
+def test_a_further_attempt_needs_no_further_call() -> None:
+    """The one that a call needed it has, also if the limit is below that by now."""
+    desk = Desk()
+    desk.allow(Amounts(calls=1))
+    plan = desk.submit(call("pay"))
+    desk.fail(plan, 0, retry=True)
+    desk.wait(2)
+    desk.fail(plan, 0, retry=True)
+    desk.allow(Amounts(calls=0))
+    desk.wait(4)
+    assert len(desk.sent()) == 3
+    desk.succeed(plan, 0)
+    assert spent(desk)[0] == 1
+
+
 def test_a_further_attempt_that_does_not_fit_ends_the_call() -> None:
     """Failed, if no former attempt can have happened; in doubt, if one may have."""
     desk = Desk()

@@ -113,12 +113,16 @@ def test_a_compensation_that_fails_for_good_waits_for_a_person() -> None:
     desk = Desk()
     plan = failed(desk, "pay", "pay")
     assert desk.resume(plan) == "NOTHING_TO_RESUME"
-    desk.fail(plan, 4)
-    assert (plan.outcome, plan.remaining, len(undoing(desk, plan))) == ("COMPENSATION_FAILED", (1, 0), 1)
+    for _ in range(3):
+        desk.fail(plan, 4, retry=True)
+        desk.wait(4)
+    assert (plan.outcome, plan.remaining, len(undoing(desk, plan))) == ("COMPENSATION_FAILED", (1, 0), 3)
     key = plan.compensations[1].key
     assert desk.resume(plan, 2) == "NOTHING_TO_UNDO"
     assert desk.resume(plan) == ""
-    assert undoing(desk, plan)[1:] == [(1, 2, "RUN")]
+    desk.fail(plan, 4, retry=True)
+    desk.wait(2)
+    assert undoing(desk, plan)[3:] == [(1, 4, "RUN"), (1, 5, "RUN")]
     assert plan.compensations[1].key == key
     desk.succeed(plan, 4)
     desk.succeed(plan, 3)
@@ -184,6 +188,19 @@ def test_a_compensation_in_doubt_that_cannot_be_told_apart_is_settled_first() ->
     assert plan.compensations[0].outcome == "FAILED"
 
 
+def test_what_somebody_found_about_a_compensation_is_about_all_its_attempts() -> None:
+    """None of them happened: a failure after that leaves no doubt."""
+    desk = Desk()
+    plan = failed(desk, "pay")
+    desk.lose(plan, 2, retry=True)
+    desk.wait(2)
+    desk.lose(plan, 2)
+    desk.settle(plan, 0, "DID_NOT_HAPPEN", undo=True)
+    desk.resume(plan)
+    desk.fail(plan, 2)
+    assert plan.compensations[0].outcome == "FAILED"
+
+
 def test_a_compensation_that_is_found_to_have_happened_lets_the_others_go_on() -> None:
     """By a person, or because its tool service answers after all."""
     for answers in (False, True):
@@ -227,6 +244,18 @@ def test_nothing_is_undone_while_a_call_of_the_plan_still_runs() -> None:
     assert outcomes(plan) == ["SUCCEEDED", "CANCELLED SIBLING_FAILED", "FAILED NO"]
 
 
+def test_a_plan_that_is_undone_waits_for_what_still_runs() -> None:
+    """Nothing succeeded so far; if the call that was told to stop does, it is undone before the plan ends."""
+    desk = Desk()
+    plan = desk.submit(call("pay", "a"), call("note"), policy=Policy(batch="FAIL_FAST", on_failure="COMPENSATE"))
+    desk.fail(plan, 1)
+    assert not plan.ended
+    desk.succeed(plan, 0)
+    assert undoing(desk, plan) == [(0, 1, "RUN")]
+    desk.succeed(plan, 2)
+    assert plan.outcome == "COMPENSATED"
+
+
 def test_a_success_that_is_found_after_the_compensation_is_undone_too() -> None:
     """The plan has ended in doubt; what turns out to have happened is undone, in line like a call of its own."""
     desk = Desk()
@@ -268,7 +297,7 @@ def test_the_time_of_a_plan_does_not_cut_its_undoing_short() -> None:
     desk.succeed(plan, 0)
     desk.fail(plan, 1)
     desk.wait(60)
-    assert not plan.ended
+    assert not desk.facts(BarrierRaised)
     desk.succeed(plan, 2)
     assert plan.outcome == "COMPENSATED"
 

@@ -77,6 +77,15 @@ def test_a_plan_ends_by_its_time() -> None:
     assert (plan.outcome, plan.remaining) == ("IN_DOUBT", (1,))
 
 
+def test_a_call_between_attempts_is_in_doubt_when_its_plans_time_is_over() -> None:
+    """If one may have happened; the plan ends all the same, also if it would wait for a call in doubt."""
+    desk = Desk()
+    plan = desk.submit(call("pay"), policy=Policy(deadline_seconds=3.0))
+    desk.lose(plan, 0, retry=True, delay_seconds=10.0)
+    desk.wait(3)
+    assert (plan.outcome, outcomes(plan)) == ("IN_DOUBT", ["IN_DOUBT IN_DOUBT"])
+
+
 def test_a_cancelled_plan_that_waits_for_a_doubt_ends_by_its_time() -> None:
     """Also then: one terminal event, one barrier."""
     desk = Desk()

@@ -44,4 +44,3 @@ def withdraw(board: Board, plan: Plan, index: int, call: Call) -> None:
                 arguments_sha256=call.arguments_sha256,
             ),
         )
-        call.approval = "NEEDED"

@@ -51,7 +51,7 @@ def verdict(call: Call, contract: Contract, end: FinishedCall, now: int) -> Verd
     if open_end and call.effect == "RECONCILABLE" and not call.asks:
         return Verdict("RECONCILE", "IN_DOUBT", error, now)
     may_repeat = call.asks or not open_end or call.effect in REPEATABLE
-    if (end.retry or (call.asks and not open_end)) and may_repeat and not call.told:
+    if (end.retry or (call.asks and not open_end)) and may_repeat:
         tried = call.asked if call.asks and open_end else call.runs
         at = now + max(
             wait_ms(contract.record, call.key, max(1, tried)),
