@@ -33,3 +33,10 @@ def settings(addresses: Addresses) -> Settings:
     return Settings(
         kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that looks at what the others of its file left comes after them, whatever the order otherwise."""
+    first_of = {item.path: at for at, item in reversed(list(enumerate(items)))}
+    # Stable: files in the order of their first test, within each everything as it was.
+    items.sort(key=lambda item: (first_of[item.path], item.get_closest_marker("last") is not None))

@@ -6,191 +6,31 @@ What breaks a service here is a constraint in its database, which is dropped whe
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-import psycopg
-import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from motet.chassis.codec import PREFIX, Codec, newest_schemas
-from motet.chassis.identity import domain_key, partition_of
-from motet.chassis.registry import Registry
+from desk import INVOCATIONS, SECONDS, TOOLS, Desk, client, desk, repair
+from motet.chassis.codec import PREFIX, newest_schemas
 from motet.chassis.waiting import wait_until
-from motet.cli import main
-from motet.client import Call, Client, Submitted, command
+from motet.client import Call, Client, command
 from motet.client.directing import Directing
 from motet.records import (
     CallsFinished,
-    DeadLetterRepaired,
     InvokeCalls,
-    Meta,
     PlanEnded,
     Repair,
     RepairOrdered,
     SubmitPlan,
 )
-from world import Process, World
+from world import Process
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SECONDS: Final = 60.0
-TOPIC: Final = "motet.dead-letters"
-T = TypeVar("T")
-TOOLS: Final = "tools-crash"
-INVOCATIONS: Final = "motet.invocations.crash"
 
 
-@dataclass
-class Desk:
-    """A running Motet, and what a person finds out about its dead letters."""
-
-    world: World
-    codec: Codec
-
-    def letter(self, domain: str, code: str = "HANDLING_FAILED", topic: str = "") -> dict[str, Any]:
-        """The dead letter about a record of a domain, once SQL has it."""
-        found: list[tuple[Any, ...]] = []
-        names = ("event_id", "service", "topic", "partition", "offset", "parked", "state", "reason", "code")
-        listed = ", ".join(f'"{name}"' for name in names)
-
-        def there() -> bool:
-            found[:] = self.world.sql(
-                f"SELECT {listed} FROM motet.dead_letters WHERE key = %s AND code = %s AND topic LIKE %s "
-                "AND state IN ('OPEN', 'FAILED_AGAIN')",
-                (domain_key(self.world.tenant, domain), code, f"%{topic}%"),
-            )
-            return bool(found)
-
-        wait_until(there, SECONDS, f"a dead letter {code} of {domain}")
-        (one,) = found
-        return dict(zip(names, one, strict=True))
-
-    def await_row(self, letter: dict[str, Any], **columns: Any) -> None:
-        """Waits until SQL says so of a dead letter."""
-        query = f"SELECT {', '.join(columns)} FROM motet.dead_letters WHERE event_id = %s"
-        wait_until(
-            lambda: self.world.sql(query, (letter["event_id"],)) == [tuple(columns.values())],
-            SECONDS,
-            f"{columns} of {letter}",
-        )
-
-    def records(self, topic: str, kind: type[T]) -> list[T]:
-        """What Kafka has of a kind on a topic."""
-        decoded = (self.codec.decode(message.value) for message in self.world.messages(topic))
-        return [one for one in decoded if isinstance(one, kind)]
-
-    def outcomes(self, letter: dict[str, Any]) -> list[DeadLetterRepaired]:
-        """What Kafka has of a dead letter's repairs, repeats left out."""
-        found = [one for one in self.records(TOPIC, DeadLetterRepaired) if one.dead_letter_id == letter["event_id"]]
-        return list({one.meta.event_id: one for one in found}.values())
-
-    def parked(self, schema: str, domain: str) -> int:
-        """How many records wait behind a domain's dead letter."""
-        query = f"SELECT count(*) FROM {schema}.parked_record WHERE key = %s"
-        ((count,),) = self.world.sql(query, (domain_key(self.world.tenant, domain),))
-        return int(count)
-
-    def await_parked(self, schema: str, domain: str, count: int) -> None:
-        """Waits until so many do."""
-        wait_until(
-            lambda: self.parked(schema, domain) == count, SECONDS, f"{count} records of {domain} wait in {schema}"
-        )
-
-    @contextmanager
-    def broken(self, table: str, check: str) -> Iterator[None]:
-        """A service cannot write some rows, until it is mended."""
-        name = f"broken_{os.urandom(4).hex()}"
-        self.change(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK (NOT ({check})) NOT VALID")
-        try:
-            yield
-        finally:
-            self.change(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
-
-    def change(self, statement: str) -> None:
-        """Changes a service's database."""
-        with psycopg.connect(self.world.addresses.postgres) as connection:
-            connection.execute(statement.encode())
-
-    def tools_broken(self, domain: str) -> Any:
-        """The tool service can neither run nor refuse calls of a domain."""
-        key = f"{self.world.tenant}/{domain}"
-        return self.broken("tools_crash_hop.outbox", f"type = '{CallsFinished.FULL_NAME}' AND aggregateid = '{key}'")
-
-    def deposits(self, client: Client, domain: str, *accounts: str) -> list[Submitted]:
-        """One plan an account, in this order."""
-        made = []
-        for account in accounts:
-            made.append(
-                client.submit([Call("crash.deposit", {"account": f"{domain}-{account}", "amount": 1})], domain=domain)
-            )
-            client.flush()
-        return made
-
-    def entries(self, domain: str) -> list[str]:
-        """The accounts of the deposits that happened, in the order in which they did."""
-        query = "SELECT account FROM tools_crash.entry WHERE tenant = %s AND account LIKE %s ORDER BY ctid"
-        return [account for (account,) in self.world.sql(query, (self.world.tenant, f"{domain}-%"))]
-
-    def motet(self, *arguments: str, code: int = 0) -> str:
-        """Runs a command as `motet` does and returns what it printed, in one line unless it is JSON."""
-        out = StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(out):
-            for name, value in self.world.addresses.environment().items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["motet", *arguments])
-            with pytest.raises(SystemExit) as end:
-                main()
-        said = out.getvalue()
-        assert end.value.code == code, f"{arguments} exited with {end.value.code}:\n{said}"
-        return said if "--json" in arguments else " ".join(said.split())
-
-    def environment(self) -> dict[str, str]:
-        """What a person's shell has."""
-        return {**os.environ, **self.world.addresses.environment(), "PYTHONPATH": str(ROOT / "services")}
-
-    def produce(self, domain: str, value: bytes) -> None:
-        """Anybody puts something on the door."""
-        producer = self.world.producer(partitioner="murmur2_random")
-        producer.produce("motet.commands", value, domain_key(self.world.tenant, domain))
-        producer.flush(SECONDS)
-
-
-@pytest.fixture(scope="module")
-def desk(shared_world: World) -> Iterator[Desk]:
-    """Coordinator, projector and a tool service; all of them still run after the last test."""
-    shared_world.coordinator()
-    shared_world.projector()
-    shared_world.tools("crash_tools")
-    registry = Registry(shared_world.addresses.registry)
-    with shared_world.client() as client:
-        assert client.run([Call("crash.deposit", {"account": "warm", "amount": 1})]).status == "SUCCEEDED"
-    yield Desk(shared_world, Codec(registry))
-    registry.close()
-    assert {name: process.child.poll() for name, process in shared_world.running.items()} == {
-        "coordinator": None,
-        "projector": None,
-        "tools-crash_tools": None,
-    }
-
-
-@pytest.fixture
-def client(desk: Desk) -> Iterator[Client]:
-    """A client."""
-    with desk.world.client() as made:
-        yield made
-
-
-def repair(client: Client, letter: dict[str, Any], action: Any = "redrive", reason: str = "") -> Any:
-    """Has a letter repaired, and waits for the outcome."""
-    return client.direct.repair(letter["event_id"], letter["service"], letter["partition"], action, reason)
+__all__ = ["client", "desk"]
 
 
 # -- a tool service ------------------------------------------------------------------------------------------------------------
@@ -409,109 +249,3 @@ def test_a_second_letter_behind_the_first(desk: Desk, client: Client) -> None:
     done = repair(client, second)
     assert (done.outcome, done.released) == ("REDRIVEN", 1)
     assert desk.world.sql(query, (plan.plan_id,)) == [("SUCCEEDED",)]
-
-
-# -- the command line ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_command_line(desk: Desk, client: Client) -> None:
-    """List, show, dry run, redrive and discard, for people and for programs."""
-    with desk.tools_broken("shell"):
-        plans = desk.deposits(client, "shell", "a")
-        letter = desk.letter("shell")
-        plans += desk.deposits(client, "shell", "b")
-        desk.await_parked("tools_crash_hop", "shell", 1)
-        mine = ("--key", f"{desk.world.tenant}/shell")
-        listed = json.loads(desk.motet("dead-letters", "list", *mine, "--since", "1h", "--json"))
-        assert [one["event_id"] for one in listed] == [letter["event_id"]]
-        assert letter["event_id"][:12] in desk.motet("dead-letters", "list", *mine, "--tenant", desk.world.tenant)
-        assert "no dead letters" in desk.motet("dead-letters", "list", *mine, "--tenant", "stranger")
-        assert "no dead letters" in desk.motet("dead-letters", "list", *mine, "--state", "discarded")
-        shown = desk.motet("dead-letters", "show", letter["event_id"][:10])
-        for told in (
-            " ".join(letter["reason"].split())[:60],
-            "motet.invocations.InvokeCalls",
-            "shell-a",
-            "1 later records",
-            "redrive",
-        ):
-            assert told in shown
-        dry = desk.motet("dead-letters", "redrive", *mine, "--dry-run")
-        assert "would redrive 1; nothing was changed" in dry
-        assert "InvokeCalls" in dry
-        assert json.loads(desk.motet("dead-letters", "discard", *mine, "--dry-run", "--json"))["dry_run"]
-        assert desk.outcomes(letter) == []
-        said = desk.motet("dead-letters", "redrive", letter["event_id"][:8], code=1)
-        assert "FAILED_AGAIN" in said
-        assert "CheckViolation" in said
-    told = json.loads(desk.motet("dead-letters", "redrive", *mine, "--reason", "mended", "--as", "ann", "--json"))
-    assert [(one["outcome"], one["released"]) for one in told["dead_letters"]] == [("REDRIVEN", 1)]
-    assert [plan.wait(SECONDS).status for plan in plans] == ["SUCCEEDED"] * 2
-    desk.await_row(letter, state="REDRIVEN", repaired_by="ann", repair_reason="mended")
-    assert "NOT_FOUND" in desk.motet("dead-letters", "redrive", letter["event_id"], code=1)
-    assert "nothing is left to do" in desk.motet("dead-letters", "show", letter["event_id"])
-    assert "no dead letter matches" in desk.motet("dead-letters", "discard", *mine)
-
-
-def test_many_at_once_and_on_no_lane(desk: Desk) -> None:
-    """By filter, a bounded number at once, the oldest first; a forged record can only be discarded."""
-    key = domain_key(desk.world.tenant, "forged")
-    meta = Meta(os.urandom(16).hex(), "c", "c", desk.world.tenant, "forged", 1, 1, None)
-    value = desk.codec.encode(
-        "motet.events", RepairOrdered(meta, "", "0" * 32, "projector", 0, "DISCARD", "forger", "")
-    )
-    producer = desk.world.producer()
-    for _ in range(3):
-        producer.produce("motet.events", value, key, partition_of(key, 4))
-    producer.flush(SECONDS)
-    mine = ("--code", "NOT_ON_A_LANE", "--tenant", desk.world.tenant)
-
-    def listed() -> list[Any]:
-        return list(json.loads(desk.motet("dead-letters", "list", *mine, "--json")))
-
-    wait_until(lambda: len(listed()) == 3, SECONDS, "three letters")
-    assert "will fail again" in desk.motet("dead-letters", "redrive", *mine, "--dry-run")
-    assert "FAILED_AGAIN" in desk.motet("dead-letters", "redrive", *mine, "--limit", "1", code=1)
-    desk.world.await_no_lag("projector")
-    tried = [one["event_id"] for one in listed() if one["state"] == "FAILED_AGAIN"]
-    said = desk.motet("dead-letters", "discard", *mine, "--limit", "2")
-    assert "2 of 2 discarded; 1 more match: run it again" in said
-    desk.world.await_no_lag("projector")
-    assert [one["event_id"] for one in listed()] == tried
-    assert "1 of 1 discarded" in desk.motet("dead-letters", "discard", *mine)
-
-
-def test_what_a_person_did_wrong_is_one_line(desk: Desk) -> None:
-    """Nothing is done to everything by mistake."""
-    for arguments, told in (
-        (("redrive",), "say which"),
-        (("discard", "--all", "--code", "NO_KEY"), "one of the three"),
-        (("redrive", "abcd", "--service", "projector"), "one of the three"),
-        (("show", "xyz"), "'xyz' is no dead letter's id"),
-        (("discard", "0" * 32), "there is no dead letter"),
-        (("list", "--since", "yesterday"), "--since 'yesterday'"),
-        (("list", "--state", "lost"), "--state 'LOST'"),
-    ):
-        said = desk.motet("dead-letters", *arguments, code=2)
-        assert told in said
-        assert "Traceback" not in said
-
-
-def test_the_example(desk: Desk) -> None:
-    """A broken record on the door is found over SQL and discarded, in plain Python."""
-    said = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "dead_letters.py"), *addresses(desk)],
-        env=desk.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=SECONDS,
-    ).stdout
-    assert "NOT_AVRO" in said
-    assert "FAILED_AGAIN" in said
-    assert said.splitlines()[-1].startswith("DISCARDED")
-
-
-def addresses(desk: Desk) -> tuple[str, ...]:
-    """What the example takes."""
-    return (desk.world.addresses.postgres,)

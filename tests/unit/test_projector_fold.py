@@ -123,7 +123,7 @@ def ended(follows: NextStep, *, late: bool = False) -> Callable[[Meta, str, int]
     """An attempt's end."""
 
     def made(stamp: Meta, plan_id: str, index: int) -> Record:
-        one = EndedAttempt(index, 1, "FAILED", None, Failure("E", "m\0"), follows, 5, late)
+        one = EndedAttempt(index, 1, "FAILED", None, Failure("E", "m\0"), follows, 5, late, key="k")
         return AttemptsEnded(stamp, plan_id, (one,))
 
     return made

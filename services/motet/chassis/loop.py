@@ -10,7 +10,6 @@ import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -27,9 +26,10 @@ from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
 from motet.chassis.registry import Registry
-from motet.chassis.service import Handler, Opening, Service
+from motet.chassis.service import Opening, Service
 from motet.chassis.settings import Settings
 from motet.chassis.shard import Shard
+from motet.chassis.tenure import Tenure
 
 IDLE_SECONDS: Final = 0.1
 BUSY_SECONDS: Final = 0.003
@@ -44,20 +44,6 @@ DEATHS_BEFORE_GIVING_UP: Final = 2
 DATABASE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
 # Errors that say something about this process or its servers, not about a record.
 OURS: Final = (Fenced, Refused, RegistryUnavailable, ProducerLost, KafkaException, *DATABASE)
-
-
-@dataclass(slots=True)
-class Tenure:
-    """A shard that this process owns, and its handler."""
-
-    shard: Shard
-    handler: Handler
-    cautious: int = 0
-    paused: frozenset[str] = frozenset()
-    covered_at: float = 0.0
-    tidied_at: float = 0.0
-    tidied_to: int = 0
-    covered_to: int = 0
 
 
 class Loop:

@@ -31,6 +31,7 @@ def submit(
         str | None, typer.Option("--key", help="The idempotency key; the same key and plan get the first answer.")
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 60.0,
+    only_id: Annotated[bool, typer.Option("--id", help="Prints the plan's id and nothing else, for scripts.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Submits a plan. With --wait the exit code is 0 only if the plan succeeded."""
@@ -40,7 +41,9 @@ def submit(
         submitted = client.submit_command(plan)
         client.flush()
         if not wait:
-            if json:
+            if only_id:
+                typer.echo(submitted.plan_id)
+            elif json:
                 show({"plan_id": submitted.plan_id, "idempotency_key": submitted.idempotency_key})
             else:
                 console.print(f"submitted plan {submitted.plan_id} (idempotency key {submitted.idempotency_key})")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 from motet.chassis.canonical import canonical_json
 from motet.client import repairs
+from motet.client.answers import CommandNotAnswered
 from motet.client.policy import Budget
 from motet.client.repairs import Repaired, repair_all
 from motet.records import (
+    ApprovalDecided,
     ApproveCall,
+    BarrierRaised,
+    BudgetChanged,
+    CallSettled,
     CancelPlan,
     Command,
-    CommittedEvent,
+    CompensationResumed,
     DenyCall,
     Finding,
     RepairAction,
@@ -23,6 +28,8 @@ from motet.records import (
     SetBudget,
     SettleCall,
 )
+
+T = TypeVar("T", ApprovalDecided, BarrierRaised, BudgetChanged, CallSettled, CompensationResumed)
 
 
 class Sender(repairs.Sender, Protocol):
@@ -47,21 +54,24 @@ class Directing:
         """What every command begins with. A new key: the same words twice are two commands."""
         return (uuid.uuid4().hex, self.sender.tenant, self.sender.domain, self.sender.agent)
 
-    def answered(self, command: Command) -> CommittedEvent:
-        """Sends and waits."""
-        return self.sender.send(command).wait(self.timeout_seconds)
+    def answered(self, kind: type[T], command: Command) -> T:
+        """Sends and waits for the event that a command leads to."""
+        event = self.sender.send(command).wait(self.timeout_seconds)
+        if not isinstance(event, kind):
+            raise CommandNotAnswered(f"a {command.FULL_NAME} was answered by {event.FULL_NAME}: {event}")
+        return event
 
-    def cancel(self, plan_id: str, reason: str = "") -> CommittedEvent:
+    def cancel(self, plan_id: str, reason: str = "") -> BarrierRaised:
         """Nothing more of a plan starts; what runs is told."""
-        return self.answered(CancelPlan(*self.head(), plan_id, reason))
+        return self.answered(BarrierRaised, CancelPlan(*self.head(), plan_id, reason))
 
-    def approve(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> CommittedEvent:
+    def approve(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> ApprovalDecided:
         """Lets a call run whose arguments have that digest."""
-        return self.answered(ApproveCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
+        return self.answered(ApprovalDecided, ApproveCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
 
-    def deny(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> CommittedEvent:
+    def deny(self, plan_id: str, call_id: str, arguments_sha256: str, reason: str = "") -> ApprovalDecided:
         """Ends a call that waits for a person."""
-        return self.answered(DenyCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
+        return self.answered(ApprovalDecided, DenyCall(*self.head(), plan_id, call_id, arguments_sha256, reason))
 
     def settle(
         self,
@@ -72,19 +82,19 @@ class Directing:
         reason: str = "",
         *,
         compensation: bool = False,
-    ) -> CommittedEvent:
+    ) -> CallSettled:
         """Says what was found out about a call in doubt, or about its compensation; `result` is a JSON value, if it happened."""
         word = cast("Finding", finding.upper())
         text = canonical_json(result) if finding == "happened" else None
-        return self.answered(SettleCall(*self.head(), plan_id, call_id, compensation, word, text, reason))
+        return self.answered(CallSettled, SettleCall(*self.head(), plan_id, call_id, compensation, word, text, reason))
 
-    def resume_compensation(self, plan_id: str, skip: Sequence[str] = (), reason: str = "") -> CommittedEvent:
+    def resume_compensation(self, plan_id: str, skip: Sequence[str] = (), reason: str = "") -> CompensationResumed:
         """Goes on with a compensation that failed; `skip` names calls that were undone by other means."""
-        return self.answered(ResumeCompensation(*self.head(), plan_id, tuple(skip), reason))
+        return self.answered(CompensationResumed, ResumeCompensation(*self.head(), plan_id, tuple(skip), reason))
 
-    def set_budget(self, agent: str, limits: Budget, reason: str = "", *, reset: bool = False) -> CommittedEvent:
+    def set_budget(self, agent: str, limits: Budget, reason: str = "", *, reset: bool = False) -> BudgetChanged:
         """Sets what an agent may spend in this domain."""
-        return self.answered(SetBudget(*self.head(), agent, limits.record(), reset, reason))
+        return self.answered(BudgetChanged, SetBudget(*self.head(), agent, limits.record(), reset, reason))
 
     def repair(
         self, dead_letter_id: str, service: str, shard: int, action: Literal["redrive", "discard"], reason: str = ""

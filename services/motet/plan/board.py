@@ -83,7 +83,7 @@ class Board:
         error: Failure | None = None,
     ) -> None:
         """Says how an attempt ended that is not its call's end."""
-        why = error or (None if end is None else end.error)
+        why, call = error or (None if end is None else end.error), plan.call_at(index)
         noted = EndedAttempt(
             index % len(plan.calls),
             attempt,
@@ -94,6 +94,7 @@ class Board:
             at,
             late,
             index >= len(plan.calls),
+            "" if call is None else call.key,
         )
         self.fact(plan, partial(AttemptsEnded, plan_id=plan.plan_id, attempts=(noted,)))
 

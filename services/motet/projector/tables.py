@@ -108,7 +108,7 @@ CALLS: Final = Table(
         ("result_sha256", "text", "SHA-256 of the result's canonical JSON."),
         ("error_code", "text", "One word for programs. Null unless it failed or was skipped."),
         ("error_message", "text", "A sentence for people and models."),
-        ("key", "text", "The idempotency key of its effect, minted by Motet."),
+        ("key", "text", "The idempotency key of its effect, minted by Motet; null until an attempt has ended."),
         ("attempt", "integer", "Which attempt was its last, from 1; 0 if it never started."),
         ("committed_event_id", "text", "The CallsCommitted event."),
     ),

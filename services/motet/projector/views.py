@@ -34,7 +34,7 @@ SELECT key, tenant, domain, plan_id, index, true, tool, NULL, state, attempt, en
 CASE state WHEN 'SUCCEEDED' THEN 'DONE' WHEN 'RUNNING' THEN 'RUNNING' WHEN 'IN_DOUBT' THEN 'IN_DOUBT' ELSE 'FAILED' END
 FROM {{schema}}.compensations WHERE key IS NOT NULL""",
     {
-        "key": "The effect's key, minted by Motet; null until the call is sent.",
+        "key": "The effect's key, minted by Motet; null until an attempt of the call has ended.",
         "tenant": "Whose it is.",
         "domain": "The unit of total order within the tenant.",
         "plan_id": "The plan.",

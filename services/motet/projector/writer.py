@@ -11,6 +11,7 @@ import psycopg
 
 from motet.projector.changes import Changes, Claims, Row
 from motet.projector.definition import Table
+from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, FORMER_ATTEMPTS
 from motet.projector.tables import (
     CALLS,
     CONTRACTS,
@@ -26,6 +27,8 @@ from motet.projector.tables import (
 
 COUNTED: Final = USAGE.names[2:]
 BY_NAME: Final = {table.name: table for table in TABLES}
+# What a plan's second run must not find of its first.
+OF_A_RUN: Final = (CALLS, RESOURCES, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS)
 # The same as `changes.gone`.
 GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open"
 
@@ -42,7 +45,7 @@ class Writer:
         # First of all, because a rebuild that is about to swap locks this table, and nothing else, against writers.
         self.advance(changes.progress)
         self.upsert_plans(list(changes.plans.values()))
-        self.copy(CALLS, changes.calls.values())
+        self.insert_calls(changes)
         self.copy(LINEAGE, changes.lineage)
         self.copy(DEAD_LETTERS, changes.dead_letters.values())
         claims = changes.claims
@@ -59,6 +62,19 @@ class Writer:
             self.publish_contracts(changes.contracts)
             self.see_tenants(changes.tenants)
             self.count(changes.usage)
+
+    def insert_calls(self, changes: Changes) -> None:
+        """Inserts the calls of new plans. A plan that is submitted again after its window is run again, and told anew."""
+        try:
+            with self.connection.transaction():
+                self.copy(CALLS, changes.calls.values())
+        except psycopg.errors.UniqueViolation:
+            admitted = sorted({plan_id for plan_id, _ in changes.calls})
+            for table in OF_A_RUN:
+                self.connection.execute(
+                    f"DELETE FROM {self.schema}.{table.name} WHERE plan_id = ANY(%s)".encode(), (admitted,)
+                )
+            self.copy(CALLS, changes.calls.values())
 
     def copy(self, table: Table, rows: Iterable[Row]) -> None:
         """Inserts rows that are new. A column that a row does not name is null."""

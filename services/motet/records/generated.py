@@ -920,6 +920,7 @@ class EndedAttempt:
     next_at: int | None = None
     late: bool = False
     compensation: bool = False
+    key: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -932,6 +933,7 @@ class EndedAttempt:
             "next_at": self.next_at,
             "late": self.late,
             "compensation": self.compensation,
+            "key": self.key,
         }
 
     @staticmethod
@@ -946,6 +948,7 @@ class EndedAttempt:
             datum["next_at"],
             datum["late"],
             datum["compensation"],
+            datum["key"],
         )
 
 

@@ -87,6 +87,7 @@ HOP_TABLES: Final = frozenset(
         "intent",
         "answer",
         "published",
+        "dead_letter",
     }
 )
 
