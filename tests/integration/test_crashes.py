@@ -120,8 +120,11 @@ def check_lanes(messages: list[Message]) -> None:
     places: dict[tuple[int, str, int], lanes.Place] = {}
     known: dict[tuple[int, str, int, int], tuple[bytes | None, bytes | None]] = {}
     for message in messages:
-        packed = next(value for name, value in message.headers if name == lanes.HEADER)
-        stamp = lanes.Stamp.unpack(packed or b"")
+        packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
+        if packed is None:
+            # A stranger's, which another test put there: a service makes a dead letter of it.
+            continue
+        stamp = lanes.Stamp.unpack(packed)
         lane = (message.partition, stamp.service, stamp.shard)
         after = lanes.receive(
             places.get(lane, lanes.Place()), stamp, message.key or b"", message.value or b"", message.where

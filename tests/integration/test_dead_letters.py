@@ -14,9 +14,11 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from desk import INVOCATIONS, SECONDS, TOOLS, Desk, client, desk, repair
 from motet.chassis.codec import PREFIX, newest_schemas
+from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, command
 from motet.client.directing import Directing
+from motet.projector.rebuild import rebuild
 from motet.records import (
     CallsFinished,
     InvokeCalls,
@@ -224,6 +226,30 @@ def test_a_letter_of_the_projector(desk: Desk, client: Client) -> None:
     assert (done.outcome, done.released) == ("REDRIVEN", 3)
     assert desk.world.sql(query, (plan.plan_id,)) == [("SUCCEEDED",)]
     desk.await_row(letter, state="REDRIVEN", released=3)
+
+
+def test_a_rebuild_is_without_what_was_given_up(desk: Desk, client: Client, settings: Settings) -> None:
+    """A discarded letter of the projector, one that is open with what waits behind it: the tables built again lack them too."""
+    tenant = desk.world.tenant
+    with desk.broken(
+        "motet.lineage", f"tenant = '{tenant}' AND domain IN ('lost', 'open') AND type = 'CallsCommitted'"
+    ):
+        plans = [*desk.deposits(client, "lost", "a"), *desk.deposits(client, "open", "b")]
+        assert {plan.wait(SECONDS).status for plan in plans} == {"SUCCEEDED"}
+        letters = {domain: desk.letter(domain) for domain in ("lost", "open")}
+        desk.await_parked("projector", "open", 1)
+    assert repair(client, letters["lost"], "discard").outcome == "DISCARDED"
+    query = (
+        "SELECT domain, p.status, c.status FROM motet.plans AS p JOIN motet.calls AS c USING (plan_id, tenant, domain) "
+        "WHERE tenant = %s AND domain IN ('lost', 'open') ORDER BY domain"
+    )
+    before = [("lost", "SUCCEEDED", "STARTED"), ("open", "OPEN", "STARTED")]
+    assert desk.world.sql(query, (tenant,)) == before
+    assert rebuild(settings, lambda *_: None).equal
+    assert desk.world.sql(query, (tenant,)) == before
+    assert repair(client, letters["open"]).outcome == "REDRIVEN"
+    assert rebuild(settings, lambda *_: None).equal
+    assert desk.world.sql(query, (tenant,)) == [before[0], ("open", "SUCCEEDED", "SUCCEEDED")]
 
 
 def test_a_second_letter_behind_the_first(desk: Desk, client: Client) -> None:

@@ -120,6 +120,26 @@ def test_a_commands_key_is_known_for_its_window(stage: HostStage) -> None:
     assert stage.client.submit(others, idempotency_key="window", domain="window").wait(SECONDS).repeated
 
 
+def test_after_its_window_the_same_command_is_a_new_run(stage: HostStage) -> None:
+    """It has the name that it had, so the projections tell of the new run, and the domain goes on."""
+    stage.host()
+    calls = [Call("host.echo", {"text": "again"})]
+    first = stage.client.submit(calls, idempotency_key="anew", domain="anew")
+    assert not first.wait(SECONDS).repeated
+    old = "UPDATE coordinator.command SET answered_at = answered_at - 2592000000 WHERE plan_id = %s RETURNING 1"
+    stage.world.sql(old, (first.plan_id,))
+    stage.world.await_no_lag("projector")
+    ended_at = "SELECT ended_at FROM motet.plans WHERE plan_id = %s"
+    before = stage.world.sql(ended_at, (first.plan_id,))
+    second = stage.client.submit(calls, idempotency_key="anew", domain="anew")
+    assert second.plan_id == first.plan_id
+    assert not second.wait(SECONDS).repeated
+    wait_until(lambda: stage.world.sql(ended_at, (first.plan_id,)) > before, SECONDS, "the new run is told")
+    assert stage.world.sql("SELECT status FROM motet.calls WHERE plan_id = %s", (first.plan_id,)) == [("SUCCEEDED",)]
+    letters = "SELECT reason FROM motet.dead_letters WHERE tenant = %s AND domain = 'anew'"
+    assert stage.world.sql(letters, (stage.world.tenant,)) == []
+
+
 # -- expiry --------------------------------------------------------------------------------------------------------------------
 
 OLD: Final = 200_000

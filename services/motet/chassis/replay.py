@@ -31,6 +31,9 @@ class Replay:
         self.reached = {(topic, number): 0 for topic in topics for number in range(catalog()[0])}
         self.lanes: dict[tuple[str, int, str, int], lanes.Place] = {}
         self.parked: set[tuple[int, bytes]] = set()
+        # Places whose records the hop gave up: some behind which later records of their key wait, and some that are simply not there.
+        self.waiting: dict[tuple[str, int, int], bool] = {}
+        self.discarded: set[tuple[str, int, int]] = set()
         self.records = 0
         self.consumer = Consumer(
             {
@@ -110,7 +113,8 @@ class Replay:
         if after == "repeat":
             return None
         self.lanes[lane] = after
-        if (message.partition, key) in self.parked:
+        place = (message.topic, message.partition, message.offset)
+        if self.given_up(place, (message.partition, key)):
             return None
         try:
             record = self.codec.decode(message.value)
@@ -119,8 +123,13 @@ class Replay:
             return None
         if isinstance(record, Command):
             return None
-        place = (message.topic, message.partition, message.offset)
         return Received(*place, key, message.value or b"", message.timestamp_ms, record, record.meta.event_id)
+
+    def given_up(self, place: tuple[str, int, int], key: tuple[int, bytes]) -> bool:
+        """Whether the hop is without a record: it was given up, or waits behind one that was."""
+        if self.waiting.get(place, False):
+            self.parked.add(key)
+        return key in self.parked or place in self.waiting or place in self.discarded
 
     def close(self) -> None:
         """Ends the reader."""

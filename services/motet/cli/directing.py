@@ -22,6 +22,9 @@ PlanId = Annotated[str, typer.Argument(help="A plan's id, or its first 6 digits 
 CallId = Annotated[str, typer.Argument(help="The call's name within the plan.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it becomes part of the event.")]
 Agent = Annotated[str | None, typer.Option("--as", help="Who decides; your user name when absent.")]
+Digest = Annotated[
+    str | None, typer.Option("--arguments-sha256", help="The arguments you saw; shown by `motet approvals --json`.")
+]
 Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the answer at most.")]
 
 
@@ -63,9 +66,7 @@ def cancel(
 def approve(
     plan_id: PlanId,
     call_id: CallId,
-    sha256: Annotated[
-        str | None, typer.Option("--arguments-sha256", help="The arguments you saw; shown by `motet approvals`.")
-    ] = None,
+    sha256: Digest = None,
     reason: Reason = "",
     agent: Agent = None,
     timeout: Timeout = 30.0,
@@ -82,9 +83,7 @@ def approve(
 def deny(
     plan_id: PlanId,
     call_id: CallId,
-    sha256: Annotated[
-        str | None, typer.Option("--arguments-sha256", help="The arguments you saw; shown by `motet approvals`.")
-    ] = None,
+    sha256: Digest = None,
     reason: Reason = "",
     agent: Agent = None,
     timeout: Timeout = 30.0,

@@ -12,11 +12,13 @@ import psycopg
 from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.registry import Registry
+from motet.chassis.repairs import DEAD_LETTERS
 from motet.chassis.replay import Replay
 from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.fold import fold
 from motet.projector.handler import NAME, TOPICS
+from motet.projector.letters import Letters
 from motet.projector.tables import PROGRESS, TABLES
 from motet.projector.writer import Writer
 
@@ -58,10 +60,12 @@ def rebuild(settings: Settings, report: Callable[[int, int], None]) -> Rebuilt:
     began = time.monotonic()
     registry = Registry(settings.schema_registry_url)
     replay = Replay(settings.kafka_bootstrap, Codec(registry), TOPICS)
+    letters = Replay(settings.kafka_bootstrap, Codec(registry), (DEAD_LETTERS,))
     try:
         with psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection:
             prepare(connection)
             writer = Writer(connection, FRESH)
+            leave_out(replay, letters, live_ends(connection))
             advance(connection, replay, writer, live_ends(connection), report)
             with connection.transaction():
                 hold_writers(connection)
@@ -71,8 +75,17 @@ def rebuild(settings: Settings, report: Callable[[int, int], None]) -> Rebuilt:
                 swap(connection)
     finally:
         replay.close()
+        letters.close()
         registry.close()
     return Rebuilt(replay.records, time.monotonic() - began, tables)
+
+
+def leave_out(replay: Replay, letters: Replay, ends: dict[tuple[str, int], int]) -> None:
+    """What the live tables are without, the new ones are to be without too: the projector's own dead letters."""
+    found = Letters(NAME)
+    for batch in letters.advance({place: end for place, end in ends.items() if place[0] == DEAD_LETTERS}):
+        found.take(received.record for received in batch)
+    replay.waiting, replay.discarded = found.waiting(), found.discarded
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:

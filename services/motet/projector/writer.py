@@ -193,7 +193,8 @@ class Writer:
         self.run(
             f"INSERT INTO {self.schema}.progress SELECT * FROM {recordset(PROGRESS, PROGRESS.names)} "
             "ON CONFLICT (topic, partition) DO UPDATE SET next_offset = GREATEST(progress.next_offset, excluded.next_offset), "
-            "as_of = GREATEST(progress.as_of, excluded.as_of)",
+            # A record that is handled once more, long after it came, leads no further.
+            "as_of = CASE WHEN excluded.next_offset > progress.next_offset THEN excluded.as_of ELSE progress.as_of END",
             [
                 {"topic": topic, "partition": partition, "next_offset": offset, "as_of": at}
                 for (topic, partition), (offset, at) in sorted(progress.items())

@@ -1,0 +1,88 @@
+"""What the coordinator published follows from what it took: its topics, fed to it once more, give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+import ends
+import servers
+from causes import CAUSES
+from causes.stage import Stage
+from ends import ROWS
+from motet.chassis import provision
+from motet.chassis.codec import Codec
+from motet.chassis.registry import Registry
+from motet.chassis.settings import Settings
+from motet.coordinator import service
+from replaying import Log, Rerun, Said, log_of, place_of
+from witness import Witness
+from world import World
+
+# Deadlines, retries, approvals, budgets, doubt, undoing, barriers; and a coordinator that died in the midst of it.
+FAULTS: Final = (
+    *(ends.OUT_OF_TIME, ends.TWICE_503, ends.SILENT, ends.LATE_SUCCESS, ends.ENOUGH, ends.BETWEEN, ends.EXPIRED),
+    *(ends.HAPPENED, ends.CALLS, ends.COST, ends.AGENT, ends.DEAD, ends.TWICE, ends.LATER, ends.KILLED_BUDGET),
+)
+TOPICS: Final = {
+    *("motet.events", "motet.forwarded", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
+    "motet.invocations.fault",
+}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage on servers of its own, whose topics hold nothing else."""
+    directory = tmp_path_factory.mktemp("replay")
+    with servers.open_directory() as place, servers.embedded(place / ".motet") as addresses:
+        registry = Registry(addresses.registry)
+        provision.ensure(addresses.kafka, registry, provision.fixed_topics())
+        registry.close()
+        witness = Witness.start(directory)
+        made = Stage(World(addresses, directory), witness)
+        try:
+            yield made
+        finally:
+            made.world.close()
+            witness.stop()
+
+
+@pytest.mark.timeout(240)
+def test_a_replay_decides_the_same(stage: Stage) -> None:
+    """Every end, deadline, wait, budget and compensation, byte for byte and in the same places."""
+    for fault in FAULTS:
+        CAUSES[fault](stage, next(row for row in ROWS if row.fault == fault))
+    stage.world.await_no_lag("coordinator", "projector")
+    assert stage.world.running["coordinator"].stop() == 0
+    addresses = stage.world.addresses
+    settings = Settings(
+        kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
+    )
+    partitions = provision.catalog()[0]
+    timers = compared = 0
+    for number in range(partitions):
+        log = again(stage, settings, number, partitions)
+        timers, compared = timers + len(log.timers), compared + len(log.published)
+    assert timers >= 10
+    assert compared > 300
+
+
+def again(stage: Stage, settings: Settings, number: int, partitions: int) -> Log:
+    """One shard, run again beside its log."""
+    coordinator = service(settings)
+    registry = Registry(settings.schema_registry_url)
+    log = log_of(stage.world, coordinator, Codec(registry), number, TOPICS)
+    registry.close()
+    rerun = Rerun(settings, coordinator, number, partitions, log)
+    try:
+        said = {}
+        for row in rerun.rows():
+            place = place_of(row)
+            said[place] = Said(row.topic, row.destination, row.lane, row.key, row.value)
+            assert said[place] == log.published.get(place), f"{row.record_type} at {place} of shard {number} differs"
+        assert said.keys() == log.published.keys()
+    finally:
+        rerun.close()
+    return log
