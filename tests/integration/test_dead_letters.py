@@ -18,7 +18,7 @@ from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, command
 from motet.client.directing import Directing
-from motet.projector.rebuild import rebuild
+from motet.projector.rebuild import TableComparison, rebuild
 from motet.records import (
     CallsFinished,
     InvokeCalls,
@@ -228,6 +228,12 @@ def test_a_letter_of_the_projector(desk: Desk, client: Client) -> None:
     desk.await_row(letter, state="REDRIVEN", released=3)
 
 
+def differences(settings: Settings) -> dict[str, TableComparison]:
+    """The tables that are others once they are built again."""
+    tables = rebuild(settings, lambda *_: None).tables
+    return {name: one for name, one in tables.items() if one.only_live or one.only_rebuilt}
+
+
 def test_a_rebuild_is_without_what_was_given_up(desk: Desk, client: Client, settings: Settings) -> None:
     """A discarded letter of the projector, one that is open with what waits behind it: the tables built again lack them too."""
     tenant = desk.world.tenant
@@ -245,10 +251,10 @@ def test_a_rebuild_is_without_what_was_given_up(desk: Desk, client: Client, sett
     )
     before = [("lost", "SUCCEEDED", "STARTED"), ("open", "OPEN", "STARTED")]
     assert desk.world.sql(query, (tenant,)) == before
-    assert rebuild(settings, lambda *_: None).equal
+    assert differences(settings) == {}
     assert desk.world.sql(query, (tenant,)) == before
     assert repair(client, letters["open"]).outcome == "REDRIVEN"
-    assert rebuild(settings, lambda *_: None).equal
+    assert differences(settings) == {}
     assert desk.world.sql(query, (tenant,)) == [before[0], ("open", "SUCCEEDED", "SUCCEEDED")]
 
 

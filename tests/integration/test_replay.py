@@ -61,12 +61,18 @@ def test_a_replay_decides_the_same(stage: Stage) -> None:
         kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
     )
     partitions = provision.catalog()[0]
-    timers = compared = 0
-    for number in range(partitions):
-        log = again(stage, settings, number, partitions)
-        timers, compared = timers + len(log.timers), compared + len(log.published)
-    assert timers >= 10
-    assert compared > 300
+    logs = all_again(stage, settings, partitions)
+    assert sum(len(log.timers) for log in logs) >= 5
+    assert sum(len(log.published) for log in logs) > 300
+    # A rule that is another one today does not go unnoticed.
+    other = settings.model_copy(update={"plan_seconds": 1_800.0})
+    with pytest.raises(AssertionError, match=r"PlanAdmitted at .* differs"):
+        all_again(stage, other, partitions)
+
+
+def all_again(stage: Stage, settings: Settings, partitions: int) -> list[Log]:
+    """Every shard, run again."""
+    return [again(stage, settings, number, partitions) for number in range(partitions)]
 
 
 def again(stage: Stage, settings: Settings, number: int, partitions: int) -> Log:

@@ -11,6 +11,7 @@ from motet.chassis.codec import Codec
 from motet.chassis.errors import MotetError, Undecodable
 from motet.chassis.message import Message
 from motet.chassis.provision import catalog
+from motet.chassis.repairs import UNORDERED
 from motet.chassis.service import Received
 from motet.records import Command
 
@@ -119,7 +120,8 @@ class Replay:
         try:
             record = self.codec.decode(message.value)
         except Undecodable:
-            self.parked.add((message.partition, key))
+            if message.topic not in UNORDERED:
+                self.parked.add((message.partition, key))
             return None
         if isinstance(record, Command):
             return None
@@ -129,7 +131,8 @@ class Replay:
         """Whether the hop is without a record: it was given up, or waits behind one that was."""
         if self.waiting.get(place, False):
             self.parked.add(key)
-        return key in self.parked or place in self.waiting or place in self.discarded
+        waits = key in self.parked and place[0] not in UNORDERED
+        return waits or place in self.waiting or place in self.discarded
 
     def close(self) -> None:
         """Ends the reader."""

@@ -58,7 +58,7 @@ def list_calls(
     """Calls with their attempts, those that began last first."""
     rows = query(
         "SELECT plan_id, call_id, tool, status, attempt, started_at, next_attempt_at, error_code, progress FROM calls "
-        "WHERE (%s::text IS NULL OR status = %s) AND (%s::text IS NULL OR tool = %s) ORDER BY started_at DESC NULLS FIRST, plan_id LIMIT %s",
+        "WHERE (%s::text IS NULL OR status = %s) AND (%s::text IS NULL OR tool = %s) ORDER BY started_at DESC NULLS FIRST, plan_id, index LIMIT %s",
         (status, status, tool, tool, last),
         tenant,
     )
@@ -78,7 +78,7 @@ def in_doubt(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = False
         "SELECT plan_id, call_id, tool, key, arguments::text, error_code, error_message, in_doubt_since AS since, false AS compensation "
         "FROM calls WHERE in_doubt UNION ALL "
         "SELECT o.plan_id, c.call_id, o.tool, o.key, o.arguments::text, o.error_code, o.error_message, o.ended_at, true "
-        "FROM compensations AS o JOIN calls AS c USING (plan_id, index) WHERE o.state = 'IN_DOUBT' ORDER BY since DESC LIMIT %s",
+        "FROM compensations AS o JOIN calls AS c USING (plan_id, index) WHERE o.state = 'IN_DOUBT' ORDER BY since DESC, plan_id, call_id LIMIT %s",
         (last,),
         tenant,
     )
@@ -106,7 +106,7 @@ def approvals(
     """Calls that wait for a person: `motet approve PLAN CALL`, `motet deny PLAN CALL`."""
     rows = query(
         "SELECT plan_id, call_id, tool, arguments, arguments_sha256, state, requested_at, expires_at, decided_by, reason FROM approvals "
-        "WHERE %s OR state = 'REQUESTED' ORDER BY requested_at DESC LIMIT %s",
+        "WHERE %s OR state = 'REQUESTED' ORDER BY requested_at DESC, plan_id, index LIMIT %s",
         (everything, last),
         tenant,
     )
@@ -118,7 +118,7 @@ def compensations(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = 
     """Calls that were undone, are, or could not be: `motet resume PLAN`."""
     rows = query(
         "SELECT o.plan_id, c.call_id, c.tool, o.tool AS undone_by, o.arguments, o.attempt, o.state, o.error_code, o.error_message, "
-        "o.ended_at FROM compensations AS o JOIN calls AS c USING (plan_id, index) ORDER BY o.started_at DESC NULLS FIRST LIMIT %s",
+        "o.ended_at FROM compensations AS o JOIN calls AS c USING (plan_id, index) ORDER BY o.started_at DESC NULLS FIRST, o.plan_id, o.index LIMIT %s",
         (last,),
         tenant,
     )
@@ -132,7 +132,9 @@ def compensations(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = 
 
 def budgets(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = False) -> None:
     """What plans and agents may spend, have reserved and have spent."""
-    rows = query("SELECT * FROM budgets ORDER BY changed_at DESC LIMIT %s", (last,), tenant)
+    rows = query(
+        "SELECT * FROM budgets ORDER BY changed_at DESC, tenant, domain, agent, plan_id LIMIT %s", (last,), tenant
+    )
     if json or not rows:
         lines(rows, (), json, "there are no budgets")
         return

@@ -70,10 +70,6 @@ class Placed(Protocol):
         """The offset."""
 
     @property
-    def timestamp_ms(self) -> int:
-        """When Kafka had it."""
-
-    @property
     def record(self) -> Any:
         """The record."""
 
@@ -91,7 +87,8 @@ def fold(batch: Iterable[Placed]) -> Changes:
             repaired(changes, record)
         elif isinstance(record, ToolContract):
             contract(changes, record)
-        changes.progress[one.topic, one.partition] = (one.offset + 1, moment(one.timestamp_ms))
+        # Its own time: one that is handled once more comes at another time than it came first.
+        changes.progress[one.topic, one.partition] = (one.offset + 1, moment(record.meta.recorded_at))
     return changes
 
 

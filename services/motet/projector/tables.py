@@ -278,7 +278,7 @@ PROGRESS: Final = Table(
         ("topic", "text NOT NULL", "The topic."),
         ("partition", "integer NOT NULL", "The partition."),
         ("next_offset", "bigint NOT NULL", "The first offset that is not in the tables yet."),
-        ("as_of", "timestamptz NOT NULL", "When Kafka had the last record that is."),
+        ("as_of", "timestamptz NOT NULL", "When Kafka had what caused the last record that is."),
     ),
     ("topic", "partition"),
     has_tenant=False,
