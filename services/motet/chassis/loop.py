@@ -117,8 +117,8 @@ class Loop:
         except Refused as error:
             self.log.critical("shard refused", shard=number, reason=str(error))
             return []
-        except psycopg.errors.LockNotAvailable as error:
-            # A former owner, stopped in its transaction, still holds the rows; PostgreSQL ends it soon.
+        except DATABASE as error:
+            # A former owner, stopped in its transaction, still holds the rows, and PostgreSQL ends it soon; or the connection is lost.
             self.log.warning("shard not free yet", shard=number, reason=str(error))
             self.due[number] = time.monotonic() + RETRY_SECONDS
             return []
@@ -177,7 +177,9 @@ class Loop:
         self.due[number] = time.monotonic() + RETRY_SECONDS
 
     def claim_due(self) -> None:
-        """Claims again what `again` let go."""
+        """Claims again what `again` let go, or what could not be claimed in a rebalance."""
+        if self.connection.closed:
+            self.reconnect("the connection was lost in a rebalance")
         for number in [number for number, when in self.due.items() if when <= time.monotonic()]:
             del self.due[number]
             assigned = {one.partition for one in self.consumer.assignment()}
