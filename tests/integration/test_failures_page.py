@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,13 @@ def test_the_page_says_what_the_screen_says(shell: Shell) -> None:
     for one in commands:
         printed = said(shell, one)
         assert one.says(printed), f"$ {one.command}\n{printed}\nthe page says:\n{one.output}"
+
+    for command in ("calls list", "calls in-doubt", "approvals --all", "compensations", "budgets", "breakers"):
+        people, programs = shell.run(f"motet {command}"), json.loads(shell.run(f"motet {command} --json"))
+        assert "Traceback" not in people
+        assert isinstance(programs, list)
+        if command != "calls in-doubt":
+            assert len(people.splitlines()) > len(programs) > 0, command
 
 
 def said(shell: Shell, one: Typed) -> str:
