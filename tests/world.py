@@ -163,13 +163,18 @@ class World:
                 process.kill()
 
 
-@pytest.fixture(scope="session")
-def provisioned(addresses: Addresses) -> Addresses:
-    """The session's servers, with every fixed topic and schema."""
+def with_topics(addresses: Addresses) -> Addresses:
+    """Servers, once they have every fixed topic and schema."""
     registry = Registry(addresses.registry)
     provision.ensure(addresses.kafka, registry, provision.fixed_topics())
     registry.close()
     return addresses
+
+
+@pytest.fixture(scope="session")
+def provisioned(addresses: Addresses) -> Addresses:
+    """The session's servers, with every fixed topic and schema."""
+    return with_topics(addresses)
 
 
 @pytest.fixture

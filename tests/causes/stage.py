@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -109,17 +111,23 @@ class Stage:
             assert happened[key] in allowed, f"{key} is {state} and happened {happened[key]} times"
 
 
-@pytest.fixture(scope="module")
-def stage(provisioned: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """One stage for all rows."""
-    directory = tmp_path_factory.mktemp("ends")
+@contextmanager
+def staged(addresses: Addresses, directory: Path) -> Iterator[Stage]:
+    """A stage on running servers; everything on it ends behind it."""
     witness = Witness.start(directory)
-    made = Stage(World(provisioned, directory), witness)
+    made = Stage(World(addresses, directory), witness)
     try:
         yield made
     finally:
         made.world.close()
         witness.stop()
+
+
+@pytest.fixture(scope="module")
+def stage(provisioned: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One stage for all rows."""
+    with staged(provisioned, tmp_path_factory.mktemp("ends")) as made:
+        yield made
 
 
 def ended(submitted: Submitted) -> Outcome:

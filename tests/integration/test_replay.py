@@ -10,7 +10,7 @@ import pytest
 import ends
 import servers
 from causes import CAUSES
-from causes.stage import Stage
+from causes.stage import Stage, staged
 from ends import ROWS
 from motet.chassis import provision
 from motet.chassis.codec import Codec
@@ -18,8 +18,7 @@ from motet.chassis.registry import Registry
 from motet.chassis.settings import Settings
 from motet.coordinator import service
 from replaying import Log, Rerun, Said, log_of, place_of
-from witness import Witness
-from world import World
+from world import with_topics
 
 # Deadlines, retries, approvals, budgets, doubt, undoing, barriers; and a coordinator that died in the midst of it.
 FAULTS: Final = (
@@ -36,17 +35,12 @@ TOPICS: Final = {
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage on servers of its own, whose topics hold nothing else."""
     directory = tmp_path_factory.mktemp("replay")
-    with servers.open_directory() as place, servers.embedded(place / ".motet") as addresses:
-        registry = Registry(addresses.registry)
-        provision.ensure(addresses.kafka, registry, provision.fixed_topics())
-        registry.close()
-        witness = Witness.start(directory)
-        made = Stage(World(addresses, directory), witness)
-        try:
-            yield made
-        finally:
-            made.world.close()
-            witness.stop()
+    with (
+        servers.open_directory() as place,
+        servers.embedded(place / ".motet") as addresses,
+        staged(with_topics(addresses), directory) as made,
+    ):
+        yield made
 
 
 @pytest.mark.timeout(240)
