@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from motet.chassis.canonical import canonical_json
 from motet.records import CommandRepeated, PlanEnded, PlanRejected, Reason
 
 Status = Literal[
@@ -17,7 +18,7 @@ Status = Literal[
 class CallOutcome:
     """One call's end. `result` is canonical JSON, None if the call did not succeed or its result is too large to be inline.
 
-    A large result is in the CallsCommitted event `result_event_id`.
+    A large result is in the CallsCommitted event `result_event_id`; `result_sha256` is its digest, as of every result.
     """
 
     call_id: str
@@ -27,11 +28,21 @@ class CallOutcome:
     result_event_id: str | None
     error_code: str | None
     error_message: str | None
+    result_sha256: str | None = None
 
     @property
     def value(self) -> Any:
         """The result as a JSON value."""
         return None if self.result is None else json.loads(self.result)
+
+    def as_read(self) -> dict[str, Any]:
+        """What a model is told of the call: nothing that differs between two runs with the same inputs."""
+        told: dict[str, Any] = {"call": self.call_id, "tool": self.tool, "status": self.status}
+        if self.error_code is not None:
+            return told | {"error": {"code": self.error_code, "message": self.error_message}}
+        if self.status != "SUCCEEDED":
+            return told
+        return told | ({"result": self.value} if self.result is not None else {"result_sha256": self.result_sha256})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,17 @@ class Outcome:
     history_sha256: str | None
     repeated: bool
     remaining: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The outcome for a model, as canonical JSON: the same bytes whenever the inputs were the same, so that prompt caches hit.
+
+        Ids and times of the run are not in it, and neither is whether it was asked before.
+        """
+        told: dict[str, Any] = {"status": self.status, "calls": [one.as_read() for one in self.results]}
+        if self.reasons:
+            told["reasons"] = [one.to_avro() for one in self.reasons]
+        return canonical_json(told)
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as a JSON value, results unpacked."""
@@ -95,6 +117,7 @@ def of_answer(answer: dict[str, Any], *, repeated: bool) -> Outcome:
             one["result_event_id"],
             one["error"] and one["error"]["code"],
             one["error"] and one["error"]["message"],
+            one["result_sha256"],
         )
         for one in answer["results"]
     )

@@ -216,8 +216,8 @@ class Host(Inert):
         if (call.key, call.attempt) in stopped:
             return never_begun(call)
         if self.log_time.too_late(received, call):
-            message = f"it was to begin before {call.deadline_at} (ms since 1970), and did not"
-            return not_wanted(call, "TOO_LATE", message)
+            # No time in it: the history says the same whenever it happened.
+            return not_wanted(call, "TOO_LATE", "its time was over before it began")
         return None
 
     def not_served(self, call: Invocation) -> FinishedCall:
