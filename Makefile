@@ -7,7 +7,7 @@ BIN := .venv/bin
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check test demo bench up down clean
+.PHONY: help setup check test mutants demo bench up down clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: setup ## Format, lint, types, import rules, dependencies, generated code:
 
 test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
 	$(BIN)/python -m pytest $(ARGS)
+
+mutants: setup ## Breaks the product in small ways, one after the other: a named test must notice each. ARGS="NAME" tries one.
+	@$(BIN)/python tests/mutating.py $(ARGS)
 
 demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, compared with the serial reference.
 	@$(BIN)/motet demo $(ARGS)

@@ -315,6 +315,8 @@ def test_commands_in_the_wrong_partition_are_forwarded_in_order(
     assert admitted == dict.fromkeys(domains, wanted)
     for domain in domains:
         assert submit(client, plan(shared_world, domain, idempotency_key="last")).status == "SUCCEEDED"
+        # What was sent astray was decided where the key belongs, which knows it.
+        assert submit(client, plan(shared_world, domain, idempotency_key="000")).repeated
 
 
 def test_a_failing_call_leaves_its_neighbours_alone(shared_world: World, client: Client) -> None:
