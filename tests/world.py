@@ -106,6 +106,10 @@ class World:
         """Starts the coordinator."""
         return self.start("coordinator", "serve", "coordinator", **environment)
 
+    def agents(self, **environment: str) -> Process:
+        """Starts the agents' service."""
+        return self.start("agents", "serve", "agents", **environment)
+
     def projector(self, **environment: str) -> Process:
         """Starts the projector."""
         return self.start("projector", "serve", "projector", **environment)

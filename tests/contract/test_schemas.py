@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from contract import topic_file
 from contract.avro_data import data_of
 from contract.compatibility import breaks, versions
+from motet import agents, coordinator
 from motet.catalog import generate
 from motet.catalog.location import schemas_directory
 from motet.chassis import provision
@@ -25,7 +26,6 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import DEAD_LETTER_BYTES, RECORD_BYTES
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
-from motet.coordinator import handler as coordinator
 from motet.projector import handler as projector
 from motet.records import RECORDS
 from motet.tools import Toolset, host
@@ -165,7 +165,12 @@ def declared() -> list[Service]:
         postgres_url="postgresql://localhost:1/x",
         schema_registry_url="http://localhost:1",
     )
-    return [coordinator.service(nowhere), projector.declaration(), host.declaration(Toolset("toolset"), nowhere)]
+    return [
+        coordinator.service(nowhere),
+        agents.service(nowhere),
+        projector.declaration(),
+        host.declaration(Toolset("toolset"), nowhere),
+    ]
 
 
 def general(name: str) -> str:
@@ -183,8 +188,8 @@ def sides() -> dict[str, dict[str, set[str]]]:
             found[general(one.topic)]["consumers"].add(general(service.name))
         for topic in service.outputs:
             found[general(topic)]["producers"].add(general(service.name))
-    # Which toolsets there are the coordinator learns from their contracts.
-    found[f"motet.invocations.{TOOLSET}"]["producers"].add("coordinator")
+    # Which toolsets there are a host of plans learns from their contracts.
+    found[f"motet.invocations.{TOOLSET}"]["producers"] |= {"coordinator", "agents"}
     return found
 
 
@@ -235,10 +240,11 @@ def test_every_service_of_the_code_is_compared() -> None:
     """A new service folder with a declaration must come into this test."""
     folders = {
         path.parent.name
-        for path in Path(coordinator.__file__).parent.parent.glob("*/__init__.py")
-        if importlib.util.find_spec(f"motet.{path.parent.name}.handler") or path.parent.name == "tools"
+        for path in Path(projector.__file__).parent.parent.glob("*/__init__.py")
+        if path.parent.name == "tools"
+        or any(importlib.util.find_spec(f"motet.{path.parent.name}.{one}") for one in ("handler", "declaration"))
     }
-    assert folders == {"coordinator", "projector", "tools"}
+    assert folders == {"coordinator", "agents", "projector", "tools"}
 
 
 @pytest.mark.parametrize("name", sorted(TOPICS["topics"]))

@@ -14,7 +14,7 @@ from motet.chassis.expiry import ROWS_AT_ONCE
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.waiting import wait_until
 from motet.client import Call
-from motet.coordinator import commands
+from motet.hosting import commands
 from motet.platform import Addresses
 from motet.tools import answers
 

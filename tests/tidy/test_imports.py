@@ -30,12 +30,13 @@ VIOLATIONS: Final = [
     (PURE, "catalog/location.py", "import subprocess"),
     (PURE, "projector/fold.py", "import sqlalchemy"),
     (PURE, "plan/text.py", "from motet.chassis.database import connect"),
-    (APART, "coordinator/commands.py", "import motet.tools.host"),
-    (APART, "projector/writer.py", "from motet.coordinator import handler"),
+    (APART, "coordinator/declaration.py", "import motet.tools.host"),
+    (APART, "agents/declaration.py", "from motet import coordinator"),
+    (APART, "projector/writer.py", "from motet.coordinator import declaration"),
     (APART, "tools/claims.py", "import motet.projector"),
     (CHASSIS, "chassis/clock.py", "import motet.plan"),
     (CHASSIS, "chassis/lanes.py", "from motet.client import Client"),
-    (TOUCH, "coordinator/commands.py", "import confluent_kafka"),
+    (TOUCH, "hosting/commands.py", "import confluent_kafka"),
     (TOUCH, "tools/results.py", "import fastavro"),
 ]
 

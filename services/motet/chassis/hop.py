@@ -150,20 +150,29 @@ class Hop:
         if key is not None and key in self.shard.parked and not repairs.goes_ahead(self, message):
             self.park(message)
             return None
+        record = None
         try:
             record = self.tools.codec.decode(message.value)
             key = door.present(key)
             if source.door:
                 door.check(key, record)
         except Undecodable as error:
-            self.dead_letter(message, error.code, str(error), park=self.ordered(source))
+            if self.is_ours(source, record):
+                self.dead_letter(message, error.code, str(error), park=self.ordered(source))
             return None
         if source.door and partition_of(key, self.tools.partitions) != message.partition:
-            self.forward(key, value, record.FULL_NAME)
+            if self.is_ours(source, record):
+                self.forward(key, value, record.FULL_NAME)
             return None
         cause = message.where if isinstance(record, Command) else record.meta.event_id
         place = (message.topic, message.partition, message.offset)
         return Received(*place, key, value, message.timestamp_ms, record, cause)
+
+    def is_ours(self, source: Input, record: Record | None) -> bool:
+        """Whether this service is the one to answer for a record: at a door that others read as well, one of them is."""
+        if not source.door:
+            return True
+        return self.tools.service.owns(record if isinstance(record, Command) else None)
 
     @staticmethod
     def ordered(source: Input) -> bool:

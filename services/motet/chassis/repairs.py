@@ -121,7 +121,8 @@ def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
     if hop.inputs[message.topic].door:
         door.check(key, record)
         if partition_of(key, hop.tools.partitions) != message.partition:
-            hop.forward(key, message.value or b"", record.FULL_NAME)
+            if hop.is_ours(hop.inputs[message.topic], record):
+                hop.forward(key, message.value or b"", record.FULL_NAME)
             return []
     cause = message.where if isinstance(record, Command) else record.meta.event_id
     place = (message.topic, message.partition, message.offset)

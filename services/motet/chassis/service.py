@@ -94,6 +94,11 @@ class Inert:
         """Nothing is open."""
 
 
+def everything(command: Command | None) -> bool:  # noqa: ARG001  whatever it is
+    """For a service that shares its door with no other."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A topic that a service reads. Lower `rank` goes first within a batch."""
@@ -130,5 +135,8 @@ class Service:
     migrations: tuple[Path, ...] = ()
     # A service that reads several topics journals the order in which it took them (ARCHITECTURE.md, "The merge").
     journal: bool = False
+    # Several services read one door. Each command is forwarded, answered or buried by the one that owns it; the others see it and leave it
+    # alone. None stands for a record that cannot be read.
+    owns: Callable[[Command | None], bool] = everything
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

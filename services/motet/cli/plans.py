@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 import sys
 import time
 from collections import deque
@@ -17,16 +18,20 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from motet.chassis.errors import ConfigurationError
 from motet.cli.connection import reader, settings
 from motet.cli.output import JsonOption, colored, console, errors, rows_of, show, table
-from motet.client import Client, Event, Outcome, read_plan_file
+from motet.client import Client, Event, Mode, Outcome, read_plan_file
 from motet.client.summary import summary
 
 SHORTEST_PREFIX = 6
+PLAN_ID = re.compile("[0-9a-f]*(-[ch]?)?")
 FAILED = 1
 
 
 def submit(
     file: Annotated[Path, typer.Argument(help="A plan as YAML or JSON; see examples/plan.yaml")],
     wait: Annotated[bool, typer.Option("--wait", help="Waits for the plan's end and shows its results.")] = False,
+    mode: Annotated[
+        Mode | None, typer.Option("--mode", help="Who coordinates it, whatever the file says.", case_sensitive=False)
+    ] = None,
     key: Annotated[
         str | None, typer.Option("--key", help="The idempotency key; the same key and plan get the first answer.")
     ] = None,
@@ -35,7 +40,7 @@ def submit(
     json: JsonOption = False,
 ) -> None:
     """Submits a plan. With --wait the exit code is 0 only if the plan succeeded."""
-    plan = read_plan_file(file, key)
+    plan = read_plan_file(file, key, mode)
     where = settings()
     with Client(where.kafka_bootstrap, where.schema_registry_url) as client:
         submitted = client.submit_command(plan)
@@ -87,9 +92,9 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Shows a plan and its calls, from the projection."""
-    if len(plan_id) < SHORTEST_PREFIX or not all(digit in "0123456789abcdef" for digit in plan_id):
+    if len(plan_id) < SHORTEST_PREFIX or not PLAN_ID.fullmatch(plan_id):
         raise ConfigurationError(
-            f"{plan_id!r} is no plan id: 32 hex digits, or the first {SHORTEST_PREFIX} of them or more"
+            f"{plan_id!r} is no plan id: 32 hex digits, or 30 and -c or -h, or the first {SHORTEST_PREFIX} of them or more"
         )
     with reader() as connection:
         found = rows_of(
@@ -118,6 +123,7 @@ def plan(
         "agent",
         "idempotency_key",
         "isolation",
+        "mode",
         "admitted_at",
         "deadline_at",
         "stopped_by",

@@ -22,7 +22,7 @@ from motet.client.answers import Answers, Sent
 from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
 from motet.client.outcome import Outcome, outcome_of
-from motet.client.plans import Call, command
+from motet.client.plans import Call, Mode, command
 from motet.client.policy import Policy
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
@@ -114,6 +114,7 @@ class Client:
         correlation_id: str | None = None,
         traceparent: str | None = None,
         policy: Policy | None = None,
+        mode: Mode = "orchestrated",
     ) -> Submitted:
         """Submits calls as a plan. Raises ConfigurationError for arguments that JSON cannot carry."""
         return self.submit_command(
@@ -127,6 +128,7 @@ class Client:
                 correlation_id=correlation_id,
                 traceparent=traceparent,
                 policy=policy,
+                mode=mode,
             )
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.client.policy import Budget, Policy
+from motet.records import Mode as RecordMode
 from motet.records import PlannedCall, SubmitPlan
+
+# Who coordinates a plan: the coordinator; the agents' service alone, for calls that conflict with nobody; the agents' service, which asks
+# the coordinator for what conflicts.
+Mode = Literal["orchestrated", "choreographed", "hybrid"]
+MODES: Final[dict[Mode, RecordMode]] = {
+    "orchestrated": "ORCHESTRATED",
+    "choreographed": "CHOREOGRAPHED",
+    "hybrid": "HYBRID",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class WrittenPlan(BaseModel):
     domain: str
     agent: str = "cli"
     isolation: Literal["plan", "call"] = "plan"
+    mode: Mode = "orchestrated"
     idempotency_key: str | None = None
     calls: Annotated[list[WrittenCall], Field(min_length=1)]
     batch: Literal["collect_all", "fail_fast", "quorum"] = "collect_all"
@@ -92,6 +103,7 @@ def command(
     correlation_id: str | None = None,
     traceparent: str | None = None,
     policy: Policy | None = None,
+    mode: Mode = "orchestrated",
 ) -> SubmitPlan:
     """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
 
@@ -119,11 +131,15 @@ def command(
         correlation_id,
         traceparent,
         (policy or Policy()).record(),
+        MODES[mode],
     )
 
 
-def read_plan_file(path: Path, idempotency_key: str | None = None) -> SubmitPlan:
-    """The command of a YAML (or JSON) plan file. Raises ConfigurationError that says where the file is wrong."""
+def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | None = None) -> SubmitPlan:
+    """The command of a YAML (or JSON) plan file; a key or a mode given here counts, whatever the file says.
+
+    Raises ConfigurationError that says where the file is wrong.
+    """
     try:
         written = WrittenPlan.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -153,4 +169,5 @@ def read_plan_file(path: Path, idempotency_key: str | None = None) -> SubmitPlan
             *(written.batch, written.quorum, written.on_failure, written.in_doubt, written.quarantine),
             *(written.deadline_seconds, budget),
         ),
+        mode=mode or written.mode,
     )

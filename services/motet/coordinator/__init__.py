@@ -1,10 +1,11 @@
-"""The coordinator: admits plans, puts their calls in line for their resources, commits results in plan order.
+"""The coordinator: hosts orchestrated plans, and keeps the lines of all resources.
 
-Consumes `motet.commands` (the door), `motet.forwarded`, `motet.results` and `motet.contracts`; produces `motet.events`,
-`motet.invocations.<toolset>`, `motet.forwarded`, `motet.merges` and `motet.dead-letters`. Its decisions are the pure modules
-`motet.plan` and `motet.resources`; `handler` turns what they decide into records.
+Consumes `motet.commands` (the door), `motet.forwarded`, `motet.results`, `motet.timers`, `motet.contracts` and `motet.repairs`; produces
+`motet.events`, `motet.invocations.<toolset>`, `motet.forwarded`, `motet.timers`, `motet.repairs`, `motet.merges` and
+`motet.dead-letters`. Its decisions are the pure modules `motet.plan` and `motet.resources`; `motet.hosting` turns what they decide into
+records.
 """
 
-from motet.coordinator.handler import service
+from motet.coordinator.declaration import service
 
 __all__ = ["service"]

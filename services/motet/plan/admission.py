@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.plan.arguments import BadArguments, parse, references
+from motet.plan.choreography import conflicts
 from motet.plan.contracts import Contract, Contracts, UnknownResource
 from motet.plan.graph import find_cycle
 from motet.plan.limits import Limits
@@ -72,6 +73,8 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
             f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
         )
         yield Reason("TOO_LARGE", message, None)
+    if command.mode in ("UNKNOWN", "HYBRID"):
+        yield Reason("BAD_POLICY", "mode is a word that this version does not know", None)
     yield from policy_reasons(command.policy, len(command.calls), limits)
     named = [("idempotency_key", command.idempotency_key), ("agent", command.agent)]
     if command.correlation_id is not None:
@@ -196,6 +199,7 @@ class Admission:
             return
         record = contract.record
         undoing = self.undoing_of(call, contract)
+        self.check_mode(call, contract, claims, undoing)
         if self.compensates and undoing is not None and record.effect != "PURE":
             more = claims_before(arguments, contract, undoing, self.command.tenant, self.command.domain)
             self.undone_in_line = self.undone_in_line or more is None
@@ -217,6 +221,14 @@ class Admission:
                 undo_version=0 if undoing is None else undoing.record.version,
             )
         )
+
+    def check_mode(
+        self, call: PlannedCall, contract: Contract, claims: tuple[Claim, ...], undoing: Contract | None
+    ) -> None:
+        """Refuses what may conflict with somebody where nobody keeps lines."""
+        if self.command.mode == "CHOREOGRAPHED":
+            for message in conflicts(call.tool, contract, claims, undoing):
+                self.refuse("NOT_CHOREOGRAPHABLE", message, call.call_id)
 
     def named(self, call: PlannedCall) -> list[int]:
         """The calls that `after` names."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from motet.chassis.canonical import compact, digest
+from motet.modes import named
 from motet.records import Command, Policy, SubmitPlan
 
 # Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
@@ -26,6 +27,9 @@ def command_digest(command: Command) -> str:
     if command.policy != Policy() or any(approval != [False, None] for approval in approvals):
         policy = {name: plain(value) for name, value in command.policy.to_avro().items()}
         asked_of_plan += [policy, approvals]
+    # So does what came with version 3.
+    if command.mode != "ORCHESTRATED":
+        asked_of_plan.append(["mode", command.mode])
     return digest(compact(asked_of_plan))
 
 
@@ -35,6 +39,6 @@ def plain(value: object) -> object:
 
 
 def plan_id_of(command: SubmitPlan) -> str:
-    """A plan's id, 32 hex digits: derived from key and content, so that a refused reuse of a key has an id of its own."""
+    """A plan's id, 32 characters: derived from key and content, so that a refused reuse of a key has an id of its own."""
     key = key_digest(command.tenant, command.domain, command.idempotency_key)
-    return digest(key, command_digest(command))[:32]
+    return named(digest(key, command_digest(command)), command.mode)

@@ -19,6 +19,7 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "agent": record.agent,
         "idempotency_key": record.idempotency_key,
         "isolation": record.isolation,
+        "mode": record.mode,
         "status": "OPEN",
         **policy_columns(record),
         "calls": len(record.calls),
@@ -146,6 +147,7 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         "agent": printable(record.agent),
         "idempotency_key": printable(record.idempotency_key),
         "isolation": None,
+        "mode": None,
         "status": "REJECTED",
         "calls": 0,
         "reasons": json.dumps(

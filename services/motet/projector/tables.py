@@ -29,6 +29,11 @@ PLANS: Final = Table(
             "PLAN: resources are held until the plan ends. CALL: until the call ends. Null if rejected.",
         ),
         (
+            "mode",
+            "text",
+            "ORCHESTRATED, CHOREOGRAPHED or HYBRID: who coordinates it. Null if rejected.",
+        ),
+        (
             "status",
             "text NOT NULL",
             "OPEN, STOPPING, COMPENSATING; SUCCEEDED, FAILED, CANCELLED, IN_DOUBT, COMPENSATED, COMPENSATION_FAILED; REJECTED.",

@@ -454,6 +454,9 @@ class Policy:
         )
 
 
+Mode = Literal["UNKNOWN", "ORCHESTRATED", "CHOREOGRAPHED", "HYBRID"]
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitPlan:
     """Asks for the calls of a plan to be run. Anyone may produce it to motet.commands with the key tenant/domain."""
@@ -469,6 +472,7 @@ class SubmitPlan:
     correlation_id: str | None = None
     traceparent: str | None = None
     policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
+    mode: Mode = "ORCHESTRATED"
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -481,6 +485,7 @@ class SubmitPlan:
             "correlation_id": self.correlation_id,
             "traceparent": self.traceparent,
             "policy": self.policy.to_avro(),
+            "mode": self.mode,
         }
 
     @staticmethod
@@ -495,6 +500,7 @@ class SubmitPlan:
             datum["correlation_id"],
             datum["traceparent"],
             Policy.from_avro(datum["policy"]),
+            datum["mode"],
         )
 
 
@@ -1575,6 +1581,7 @@ class PlanAdmitted:
     calls: tuple[AdmittedCall, ...]
     policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
     deadline_at: int | None = None
+    mode: Mode = "ORCHESTRATED"
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1587,6 +1594,7 @@ class PlanAdmitted:
             "calls": [item.to_avro() for item in self.calls],
             "policy": self.policy.to_avro(),
             "deadline_at": self.deadline_at,
+            "mode": self.mode,
         }
 
     @staticmethod
@@ -1601,6 +1609,7 @@ class PlanAdmitted:
             tuple([AdmittedCall.from_avro(item) for item in datum["calls"]]),
             Policy.from_avro(datum["policy"]),
             datum["deadline_at"],
+            datum["mode"],
         )
 
 

@@ -1,7 +1,7 @@
 """The tool host: runs a toolset's calls and reports how they ended.
 
-Consumes `motet.invocations.<toolset>`, produces `motet.results` and `motet.contracts`. Transactional calls run inside the hop's transaction
-(`inside.py`). All others get an intent row first; once that is durable they run in a bounded pool (`outside.py`), and their end is published
+Consumes `motet.invocations.<toolset>`, produces `motet.results`, `motet.results.agents` and `motet.contracts`. Transactional calls run inside the
+hop's transaction (`inside.py`). All others get an intent row first; once that is durable they run in a bounded pool (`outside.py`), and their end is published
 by a hop of its own. What was open when a process died is, by effect class, run again with its key, asked about, or in doubt.
 """
 
@@ -19,6 +19,7 @@ from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
+from motet.modes import RESULTS, results_of
 from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
 from motet.tools import Contract, Toolset, intents
 from motet.tools.answers import MILLISECONDS, Answer, Answers
@@ -28,7 +29,6 @@ from motet.tools.log_time import LogTime
 from motet.tools.outside import Outside, never_begun
 from motet.tools.workers import Workers
 
-RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
 # A report stays below its topic's limit; what is longer goes out in several.
 REPORT_CHARACTERS: Final = 1_500_000
@@ -66,7 +66,7 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
     return Service(
         name=f"tools-{toolset.name}",
         inputs=(Input(f"motet.invocations.{toolset.name}"), Input(REPAIRS, rank=1)),
-        outputs=(RESULTS, CONTRACTS, "motet.merges", "motet.dead-letters"),
+        outputs=(*RESULTS.values(), CONTRACTS, "motet.merges", "motet.dead-letters"),
         open=start,
         schema=hop_schema,
         migrations=(Path(__file__).parent / "migrations",),
@@ -259,7 +259,7 @@ class Host(Inert):
                 *(cause.event_id, hop.wall_ms(), cause.tenant, cause.domain, cause.correlation_id, cause.traceparent)
             )
             said = Progress(work.call.index, work.call.attempt, work.progress or "null")
-            hop.emit(RESULTS, CallsReported(meta, work.source.plan_id, (said,)))
+            hop.emit(results_of(work.source.plan_id), CallsReported(meta, work.source.plan_id, (said,)))
         hop.exogenous = False
 
     def report(self, source: InvokeCalls, calls: list[FinishedCall], wall_ms: int, hop: Hop) -> None:
@@ -273,7 +273,7 @@ class Host(Inert):
                 meta = hop.meta(
                     cause.event_id, wall_ms, cause.tenant, cause.domain, cause.correlation_id, cause.traceparent
                 )
-                hop.emit(RESULTS, CallsFinished(meta, source.plan_id, tuple(part)))
+                hop.emit(results_of(source.plan_id), CallsFinished(meta, source.plan_id, tuple(part)))
                 log_failures(hop.tools.log, meta.event_id, source.plan_id, part)
                 part, size = [], 0
             if call is not None:

@@ -1,4 +1,7 @@
-"""One shard of the coordinator: each input changes the schedule, each change becomes facts."""
+"""One shard of a host of plans: each input changes the schedule, each change becomes facts.
+
+The coordinator and the agents' service are this host, each with the plans of its modes (`motet.modes`).
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
-from motet.coordinator import rows
-from motet.coordinator.commands import Commands, Known
-from motet.coordinator.directing import Directing
-from motet.coordinator.log_clock import LogClock
-from motet.coordinator.telling import EVENTS, Cause, Telling
+from motet.hosting import rows
+from motet.hosting.commands import Commands, Known
+from motet.hosting.directing import Directing
+from motet.hosting.log_clock import LogClock
+from motet.hosting.telling import EVENTS, Cause, Telling
+from motet.modes import RESULTS, answers, mode_of
 from motet.plan import (
     Limits,
     Plan,
@@ -48,13 +52,12 @@ from motet.records import (
 
 COMMANDS: Final = "motet.commands"
 FORWARDED: Final = "motet.forwarded"
-RESULTS: Final = "motet.results"
 CONTRACTS: Final = "motet.contracts"
 TIMERS: Final = "motet.timers"
 
 
-def service(settings: Settings) -> Service:
-    """The coordinator. Contracts are taken before results, results before timers, these before new plans, and the door last."""
+def service(name: str, settings: Settings, migrations: tuple[Path, ...] = ()) -> Service:
+    """A host of plans. Contracts are taken before results, results before timers, these before new plans, and the door last."""
     limits = Limits(
         calls_per_plan=settings.plan_calls,
         command_bytes=settings.command_bytes,
@@ -62,10 +65,10 @@ def service(settings: Settings) -> Service:
         answer_seconds=settings.answer_seconds,
     )
     return Service(
-        name="coordinator",
+        name=name,
         inputs=(
             Input(CONTRACTS, rank=0),
-            Input(RESULTS, rank=1),
+            Input(RESULTS[name], rank=1),
             Input(TIMERS, rank=2),
             Input(FORWARDED, rank=3),
             Input(COMMANDS, rank=4, door=True),
@@ -73,15 +76,16 @@ def service(settings: Settings) -> Service:
         ),
         outputs=(EVENTS, FORWARDED, TIMERS, REPAIRS, "motet.merges", "motet.dead-letters"),
         open=partial(
-            Coordinator, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
+            Host, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
         ),
-        schema="coordinator",
-        migrations=(Path(__file__).parent / "migrations",),
+        schema=name,
+        migrations=(Path(__file__).parent / "migrations", *migrations),
         journal=True,
+        owns=partial(is_answered_by, name),
     )
 
 
-class Coordinator(Inert):
+class Host(Inert):
     """The open plans of a shard and the lines of their resources, in memory and in rows alike."""
 
     def __init__(self, opening: Opening, limits: Limits, open_plans: int, window_seconds: float) -> None:
@@ -134,6 +138,8 @@ class Coordinator(Inert):
         """One record."""
         telling = Telling(hop, self.limits, Cause(received.cause, received.timestamp_ms), self.plan_ended)
         match received.record:
+            case command if isinstance(command, Command) and not is_answered_by(self.opening.service, command):
+                self.commands.note(key_of(command), command_digest(command), received.timestamp_ms)
             case SubmitPlan() as command:
                 if not self.known(command, plan_id_of(command), received, hop):
                     self.submit(command, received, hop, telling)
@@ -277,6 +283,8 @@ class Coordinator(Inert):
         command = received.record
         if not isinstance(command, Command):
             return False
+        if not is_answered_by(self.opening.service, command):
+            return True
         plan_id = plan_id_of(command) if isinstance(command, SubmitPlan) else getattr(command, "plan_id", "")
         self.refuse(command, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
         return True
@@ -300,8 +308,13 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
     )
     return PlanAdmitted(
         *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
-        *(plan.policy, plan.deadline),
+        *(plan.policy, plan.deadline, mode_of(plan.plan_id)),
     )
+
+
+def is_answered_by(service: str, command: Command | None) -> bool:
+    """Whether a service is the one that answers a command."""
+    return answers(command) == service
 
 
 def key_of(asked: Command | Plan) -> str:

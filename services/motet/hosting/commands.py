@@ -78,6 +78,11 @@ class Commands:
         self.known[key] = known
         self.changed.add(key)
 
+    def note(self, key: str, content: str, now: int) -> None:
+        """Another host answers the command of a key: here the key is taken as well, so that it stands for one thing in all modes."""
+        if self.find(key, now) is None:
+            self.put(key, Known("", content, "ENDED", answered_at=now))
+
     def answer(self, key: str, event_id: str, answer: str, now: int) -> None:
         """A command that was open has its answer."""
         if key not in self.known:

@@ -1,0 +1,13 @@
+"""The declaration of the agents' service."""
+
+from __future__ import annotations
+
+from motet import hosting
+from motet.chassis.service import Service
+from motet.chassis.settings import Settings
+from motet.modes import AGENTS
+
+
+def service(settings: Settings) -> Service:
+    """The host of choreographed plans."""
+    return hosting.service(AGENTS, settings)

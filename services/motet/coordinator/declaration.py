@@ -1,0 +1,13 @@
+"""The coordinator's declaration."""
+
+from __future__ import annotations
+
+from motet import hosting
+from motet.chassis.service import Service
+from motet.chassis.settings import Settings
+from motet.modes import COORDINATOR
+
+
+def service(settings: Settings) -> Service:
+    """The host of orchestrated plans."""
+    return hosting.service(COORDINATOR, settings)
