@@ -99,7 +99,7 @@ MUTANTS: Final = (
     Mutant(
         "reused-command-key",
         "a command with the key of another one gets that one's answer",
-        "coordinator/handler.py",
+        "hosting/host.py",
         "if known.command_sha256 == command_digest(command):",
         "if True:",
         "integration/test_bad_input.py::test_the_same_key_with_other_content_is_refused",
