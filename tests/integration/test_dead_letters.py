@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+import causality
 from desk import INVOCATIONS, SECONDS, TOOLS, Desk, client, desk, repair
 from motet.chassis.codec import PREFIX, newest_schemas
 from motet.chassis.settings import Settings
@@ -281,3 +283,17 @@ def test_a_second_letter_behind_the_first(desk: Desk, client: Client) -> None:
     done = repair(client, second)
     assert (done.outcome, done.released) == ("REDRIVEN", 1)
     assert desk.world.sql(query, (plan.plan_id,)) == [("SUCCEEDED",)]
+
+
+@pytest.mark.last
+def test_repairs_keep_the_order_of_causes(desk: Desk) -> None:
+    """Dead letters, orders to repair, what follows from a record that waited: each is later than its cause by their hybrid clocks."""
+    topics = {"motet.events", "motet.results", "motet.repairs", "motet.dead-letters", "motet.contracts", INVOCATIONS}
+    found = causality.check(desk.world, desk.codec, topics)
+    wanted = {
+        ("InvokeCalls", "DeadLetter"),
+        ("Repair", "DeadLetterRepaired"),
+        ("InvokeCalls", "CallsFinished"),
+        ("PlanAdmitted", "DeadLetter"),
+    }
+    assert wanted - found.keys() == set()

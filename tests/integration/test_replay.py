@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+import causality
 import ends
 import servers
 from causes import CAUSES
@@ -28,6 +29,17 @@ FAULTS: Final = (
 TOPICS: Final = {
     *("motet.events", "motet.forwarded", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
     "motet.invocations.fault",
+}
+# What caused what, in hops of inputs, of timers, and of effects that ended outside a hop.
+EDGES: Final = {
+    ("InvokeCalls", "CallsFinished"),
+    ("CallsFinished", "CallsCommitted"),
+    ("CallsFinished", "InvokeCalls"),
+    ("CallsFinished", "AttemptsEnded"),
+    ("PlanAdmitted", "TimerFired"),
+    ("TimerFired", "CallsStarted"),
+    ("TimerFired", "BarrierRaised"),
+    ("TimerFired", "StopCalls"),
 }
 
 
@@ -56,6 +68,10 @@ def test_a_replay_decides_the_same(stage: Stage) -> None:
     )
     partitions = provision.catalog()[0]
     logs = all_again(stage, settings, partitions)
+    registry = Registry(addresses.registry)
+    found = causality.check(stage.world, Codec(registry), TOPICS | {"motet.results", "motet.contracts"})
+    registry.close()
+    assert EDGES - found.keys() == set()
     assert sum(len(log.timers) for log in logs) >= 5
     assert sum(len(log.published) for log in logs) > 300
     # A rule that is another one today does not go unnoticed.

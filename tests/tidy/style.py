@@ -13,6 +13,9 @@ BROAD_ALLOWED: Final = "motet/chassis/guard.py"
 GENERATED: Final = "motet/records/generated.py"
 FORBIDDEN: Final = ("utils", "util", "common", "helpers", "helper", "manager", "managers", "base", "misc")
 BROAD: Final = ("Exception", "BaseException")
+# Where people read times; nothing that decides may ask its machine.
+SHOWS_TIMES: Final = ("motet/cli/", "motet/platform/")
+WALL_CLOCKS: Final = {"time": ("time", "time_ns"), "datetime": ("now", "utcnow", "today"), "date": ("today",)}
 
 
 def sources(root: Path) -> list[Path]:
@@ -30,6 +33,8 @@ def violations(path: PurePath, text: str) -> Iterator[str]:
     if not where.endswith(BROAD_ALLOWED):
         yield from (f"{where}:{fault}" for fault in broad_excepts(tree))
     yield from (f"{where}:{fault}" for fault in sleeps(tree))
+    if "services/motet/" in where and not any(place in where for place in SHOWS_TIMES):
+        yield from (f"{where}:{fault}" for fault in wall_clocks(tree))
 
 
 def names(path: PurePath) -> Iterator[str]:
@@ -72,6 +77,17 @@ def sleeps(tree: ast.AST) -> Iterator[str]:
             yield f"{node.lineno}: imports time.sleep: await a condition with a deadline (chassis.waiting)"
         if isinstance(node, ast.Attribute) and node.attr == "sleep" and last_name(node.value) == "time":
             yield f"{node.lineno}: time.sleep: await a condition with a deadline (chassis.waiting)"
+
+
+def wall_clocks(tree: ast.AST) -> Iterator[str]:
+    """Clocks of machines jump. The time that counts is the log's."""
+    instead = "take the record's own time, or `chassis.log_clock`; durations are `time.monotonic`"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "time":
+            names = [one.name for one in node.names if one.name in WALL_CLOCKS["time"]]
+            yield from (f"{node.lineno}: imports time.{name}: {instead}" for name in names)
+        if isinstance(node, ast.Attribute) and node.attr in WALL_CLOCKS.get(last_name(node.value), ()):
+            yield f"{node.lineno}: {last_name(node.value)}.{node.attr}: {instead}"
 
 
 def last_name(node: ast.expr) -> str:

@@ -32,6 +32,9 @@ def test_the_project_keeps_its_rules() -> None:
         ("import time\ntime.sleep(1)\n", "thing.py:2: time.sleep: await a condition"),
         ("from time import monotonic, sleep\n", "imports time.sleep"),
         ("import time\nwait = time.sleep\n", "time.sleep"),
+        ("import time\ntime.time()\n", "thing.py:2: time.time: take the record's own time"),
+        ("from time import monotonic, time_ns\n", "imports time.time_ns"),
+        ("import datetime\nnow = datetime.datetime.now\n", "datetime.now"),
     ],
 )
 def test_a_violation_is_seen(text: str, said: str) -> None:
@@ -61,6 +64,8 @@ def test_a_forbidden_name_is_seen(path: str) -> None:
         ("services/motet/chassis/thing.py", "try:\n    x = 1\nexcept (ValueError, KeyError):\n    pass\n"),
         ("services/motet/chassis/thing.py", "x = 1\n" * LINES),
         ("services/motet/chassis/database.py", "import time\ntime.monotonic()\n"),
+        ("services/motet/cli/shown.py", "import time\ntime.time()\n"),
+        ("tests/thing.py", "import time\ntime.time()\n"),
     ],
 )
 def test_what_is_allowed_is_not_seen(path: str, text: str) -> None:

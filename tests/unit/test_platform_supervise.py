@@ -8,14 +8,14 @@ from pathlib import Path
 from motet.platform.supervise import FIRST_BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, Child, Supervisor
 
 
-def child(since: float) -> Child:
+def child(began: float) -> Child:
     """A service that was started at a time."""
-    return Child("one", "service", ("true",), {}, lambda: False, state="starting", since=since)
+    return Child("one", "service", ("true",), {}, lambda: False, state="starting", began=began)
 
 
 def test_the_wait_doubles_up_to_a_limit(tmp_path: Path) -> None:
     """A service that ends again and again is started less and less often, but never given up."""
-    supervisor, one = Supervisor(tmp_path, []), child(time.time())
+    supervisor, one = Supervisor(tmp_path, []), child(time.monotonic())
     waits = []
     for _ in range(10):
         one.state = "starting"
@@ -28,7 +28,7 @@ def test_the_wait_doubles_up_to_a_limit(tmp_path: Path) -> None:
 
 def test_a_steady_service_comes_back_soon(tmp_path: Path) -> None:
     """After it ran for a while the next end is the first one again."""
-    supervisor, one = Supervisor(tmp_path, []), child(time.time() - 60)
+    supervisor, one = Supervisor(tmp_path, []), child(time.monotonic() - 60)
     one.back_off = LONGEST_BACK_OFF_SECONDS
     supervisor.note_end(one)
     assert one.back_off == FIRST_BACK_OFF_SECONDS
@@ -36,7 +36,7 @@ def test_a_steady_service_comes_back_soon(tmp_path: Path) -> None:
 
 def test_only_ends_before_it_was_ready_fail_a_start(tmp_path: Path) -> None:
     """A service that was ready and crashed is no failure of its start."""
-    supervisor, one = Supervisor(tmp_path, []), child(time.time())
+    supervisor, one = Supervisor(tmp_path, []), child(time.monotonic())
     one.state = "ready"
     supervisor.note_end(one)
     assert one.failures == 0

@@ -11,7 +11,6 @@ rows are moved last, since within a transaction order does not matter and the ho
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -114,6 +113,7 @@ class Hop:
         taken: list[Received] = []
         for message in fresh:
             topic, offset = message.topic, message.offset
+            self.shard.clock.heard(message.timestamp_ms)
             before = self.moved.get(topic, (self.shard.offsets[topic], 0))[0]
             self.moved[topic] = (before, offset + 1)
             received = self.read(message, self.inputs[topic])
@@ -164,9 +164,21 @@ class Hop:
             if self.is_ours(source, record):
                 self.forward(key, value, record.FULL_NAME)
             return None
-        cause = message.where if isinstance(record, Command) else record.meta.event_id
-        place = (message.topic, message.partition, message.offset)
-        return Received(*place, key, value, message.timestamp_ms, record, cause)
+        return self.received(message, key, record, message.timestamp_ms)
+
+    def received(self, message: Message, key: bytes, record: Any, at_ms: int) -> Received:
+        """A record as the handler gets it. What this shard says from here on is later than the record by their hybrid clocks."""
+        place = (message.topic, message.partition, message.offset, key, message.value or b"", at_ms, record)
+        if isinstance(record, Command):
+            return Received(*place, message.where)
+        shard, hlc = self.shard, record.meta.hlc
+        shard.hlc = clock.receive(shard.hlc, hlc, at_ms)
+        ahead = clock.ahead_ms(hlc, at_ms)
+        if ahead > clock.NOTED_MS and at_ms - shard.noted_at > clock.NOTED_MS:
+            shard.noted_at = at_ms
+            merged = ahead <= clock.BOUND_MS
+            self.tools.log.warning("clock ahead", at=message.where, ahead_seconds=ahead // 1_000, merged=merged)
+        return Received(*place, record.meta.event_id)
 
     def is_ours(self, source: Input, record: Record | None) -> bool:
         """Whether this service is the one to answer for a record: at a door that others read as well, one of them is."""
@@ -282,7 +294,7 @@ class Hop:
 
     def wall_ms(self) -> int:
         """The time for a fact that no input caused. It is in the log with the fact; a replay takes it from there."""
-        return time.time_ns() // 1_000_000
+        return self.shard.clock.now()
 
     # -- 3. write --------------------------------------------------------------------------------------------------------
 

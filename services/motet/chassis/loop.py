@@ -291,7 +291,8 @@ class Loop:
     def opening(self, shard: Shard) -> Opening:
         """What a handler gets."""
         place = (self.service.name, shard.partition, self.partitions)
-        return Opening(*place, self.connection, self.codec.decode, self.reach, shard.epoch, self.settings.replica)
+        owner = (shard.epoch, self.settings.replica)
+        return Opening(*place, self.connection, self.codec.decode, self.reach, *owner, shard.clock)
 
     def publish(self, tenure: Tenure, rows: list[Row]) -> None:
         """Hands facts to the producer; waits while too many are unacknowledged."""

@@ -25,7 +25,7 @@ from motet.chassis.identity import partition_of
 from motet.chassis.message import Message
 from motet.chassis.service import Handler, Received
 from motet.chassis.text import printable
-from motet.records import Command, DeadLetterRepaired, Repair, RepairDeadLetter, RepairOutcome
+from motet.records import DeadLetterRepaired, Repair, RepairDeadLetter, RepairOutcome
 
 if TYPE_CHECKING:
     from motet.chassis.hop import Hop
@@ -124,9 +124,7 @@ def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
             if hop.is_ours(hop.inputs[message.topic], record):
                 hop.forward(key, message.value or b"", record.FULL_NAME)
             return []
-    cause = message.where if isinstance(record, Command) else record.meta.event_id
-    place = (message.topic, message.partition, message.offset)
-    return [Received(*place, key, message.value or b"", now_ms, record, cause)]
+    return [hop.received(message, key, record, now_ms)]
 
 
 def remove(hop: Hop, repair: Repair) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from motet.chassis.log_clock import LogClock
 from motet.records import Command, Meta
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class Opening:
     # How often the shard has changed its owner, and which replica this one is.
     epoch: int = 0
     replica: int = 0
+    # The log's time, as the shard hears it.
+    clock: LogClock = field(default_factory=LogClock)
 
 
 @dataclass(frozen=True, slots=True)

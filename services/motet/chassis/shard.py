@@ -9,6 +9,7 @@ import psycopg
 
 from motet.chassis.errors import DatabaseBehindLog, Fenced, Refused
 from motet.chassis.lanes import Place
+from motet.chassis.log_clock import LogClock
 
 
 @dataclass(slots=True)
@@ -33,6 +34,9 @@ class Shard:
     lanes_out: dict[tuple[str, int], Place] = field(default_factory=dict)
     lanes_in: dict[tuple[str, str, int], Place] = field(default_factory=dict)
     parked: dict[bytes, str] = field(default_factory=dict)
+    clock: LogClock = field(default_factory=LogClock)
+    # When it was noted last that somebody's clock is ahead, by the log's time in milliseconds.
+    noted_at: int = 0
 
 
 def claim(connection: psycopg.Connection[Any], partition: int, topics: tuple[str, ...]) -> Shard:
@@ -54,13 +58,15 @@ def claim(connection: psycopg.Connection[Any], partition: int, topics: tuple[str
 def load(connection: psycopg.Connection[Any], partition: int, topics: tuple[str, ...]) -> Shard:
     """Reads a shard's rows."""
     row = connection.execute(
-        "SELECT epoch, next_position, hlc, starts, suspect, suspect_deaths FROM shard WHERE partition = %s",
+        "SELECT epoch, next_position, hlc, starts, suspect, suspect_deaths, (extract(epoch FROM clock_timestamp()) * 1000)::bigint "
+        "FROM shard WHERE partition = %s",
         (partition,),
     ).fetchone()
     if row is None:
         raise Fenced(f"shard {partition} has no row")
-    epoch, next_position, hlc, starts, suspect, deaths = row
+    epoch, next_position, hlc, starts, suspect, deaths, now = row
     shard = Shard(partition, epoch, next_position, hlc, starts, Suspect(suspect, deaths) if suspect else None)
+    shard.clock = LogClock(now)
     offsets = dict(
         connection.execute("SELECT topic, next_offset FROM shard_offset WHERE partition = %s", (partition,)).fetchall()
     )

@@ -18,7 +18,6 @@ from motet.chassis.settings import Settings
 from motet.hosting import rows
 from motet.hosting.commands import Commands, Known
 from motet.hosting.directing import Directing
-from motet.hosting.log_clock import LogClock
 from motet.hosting.telling import EVENTS, Cause, Telling
 from motet.modes import RESULTS, answers, mode_of
 from motet.plan import (
@@ -95,7 +94,6 @@ class Host(Inert):
         self.commands = Commands(opening.connection, opening.partition, window_seconds)
         self.schedule = rows.load(opening, limits)
         self.directing = Directing(self.schedule, opening.partitions)
-        self.clock = LogClock()
         self.due: list[tuple[str, int]] = []
 
     # -- time --------------------------------------------------------------------------------------------------------------
@@ -103,7 +101,7 @@ class Host(Inert):
     def ready(self) -> bool:
         """Whether something that a plan waits for is due."""
         if not self.due and self.schedule.alarms.next() is not None:
-            self.due = self.schedule.alarms.take(self.schedule.plans, self.clock.now())
+            self.due = self.schedule.alarms.take(self.schedule.plans, self.opening.clock.now())
         return bool(self.due)
 
     def fire(self, hop: Hop) -> None:
@@ -126,7 +124,6 @@ class Host(Inert):
         """Decides about the records in order, then writes what changed in few statements."""
         self.commands.load(self.keys(batch))
         for received in batch:
-            self.clock.heard(received.timestamp_ms)
             self.schedule.at(received.timestamp_ms)
             self.take(received, hop)
         self.fire(hop)

@@ -53,6 +53,8 @@ class Child:
     restarts: int = 0
     failures: int = 0
     since: float = 0.0
+    # The same by the monotonic clock, which nobody sets.
+    began: float = 0.0
     back_off: float = FIRST_BACK_OFF_SECONDS
     due: float = 0.0
 
@@ -180,7 +182,7 @@ class Supervisor:
         ready = self.layout.ready(child.name)
         ready.parent.mkdir(parents=True, exist_ok=True)
         ready.unlink(missing_ok=True)
-        child.state, child.since = "starting", time.time()
+        child.state, child.since, child.began = "starting", time.time(), time.monotonic()
         self.children[child.name] = child
         with log.open("ab") as output:
             try:
@@ -227,7 +229,7 @@ class Supervisor:
 
     def note_end(self, child: Child) -> None:
         """A child ended by itself: it waits, twice as long as last time unless it had been steady."""
-        steady = time.time() - child.since > STEADY_SECONDS
+        steady = time.monotonic() - child.began > STEADY_SECONDS
         child.back_off = FIRST_BACK_OFF_SECONDS if steady else min(child.back_off * 2, LONGEST_BACK_OFF_SECONDS)
         child.due = time.monotonic() + child.back_off
         child.failures += child.state == "starting"

@@ -29,6 +29,8 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "history_sha256": None,
         "admitted_at": at,
         "ended_at": None,
+        "admitted_hlc": meta.hlc,
+        "ended_hlc": None,
         "admitted_event_id": meta.event_id,
         "terminal_event_id": None,
         "repeats": changes.plans[plan_id]["repeats"] if plan_id in changes.plans else 0,
@@ -92,7 +94,7 @@ def started(changes: Changes, record: CallsStarted, at: str) -> None:
     for index, attempt in zip(record.indexes, attempts, strict=True):
         columns: Row = {"status": "STARTED", "attempt": attempt, "attempt_started_at": at, "next_attempt_at": None}
         if attempt == 1:
-            columns["started_at"] = at
+            columns |= {"started_at": at, "started_hlc": record.meta.hlc}
             changes.claims.change(record.plan_id, index, {"state": "HOLDS", "since": at})
         changes.change_call(record.plan_id, index, columns)
 
@@ -104,6 +106,7 @@ def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
         columns: Row = {
             "status": call.outcome,
             "committed_at": at,
+            "committed_hlc": record.meta.hlc,
             "result": call.result,
             "result_sha256": call.result_sha256,
             "error_code": None if call.error is None else printable(call.error.code),
@@ -128,6 +131,7 @@ def ended(changes: Changes, record: PlanEnded, at: str) -> None:
         status=record.outcome,
         history_sha256=record.history_sha256,
         ended_at=at,
+        ended_hlc=record.meta.hlc,
         terminal_event_id=record.meta.event_id,
         remaining=list(record.remaining),
     )
@@ -166,6 +170,8 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         "history_sha256": None,
         "admitted_at": None,
         "ended_at": at,
+        "admitted_hlc": None,
+        "ended_hlc": meta.hlc,
         "admitted_event_id": None,
         "terminal_event_id": meta.event_id,
         "repeats": 0,

@@ -80,4 +80,26 @@ WHERE f.plan_id = c.plan_id AND f.index = c.index AND f.attempt = c.attempt AND 
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS)
+EVENTS: Final = View(
+    "events",
+    "Every committed event with its times. ORDER BY hlc, event_id puts each cause before its effects, whatever clocks said.",
+    """SELECT effect AS event_id, cause, type, tenant, domain, plan_id, hlc, to_timestamp((hlc >> 16) / 1000.0) AS hlc_at, recorded_at,
+extract(epoch FROM to_timestamp((hlc >> 16) / 1000.0) - recorded_at)::float8 AS ahead_seconds, partition, "offset"
+FROM {schema}.lineage""",
+    {
+        "event_id": "The event's id.",
+        "cause": "The id of the record that caused it, or topic:partition:offset of a command.",
+        "type": "The event's record type.",
+        "tenant": "Whose it is.",
+        "domain": "The unit of total order within the tenant.",
+        "plan_id": "The plan that it is about.",
+        "hlc": "Hybrid logical clock, greater than that of everything that led to it.",
+        "hlc_at": "The wall time in it.",
+        "recorded_at": "When Kafka had its cause.",
+        "ahead_seconds": "By how much its hybrid clock is ahead of that: more than a few seconds means that somebody's clock was.",
+        "partition": "Where it stands in motet.events.",
+        "offset": "Where it stands in its partition.",
+    },
+)
+
+VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS)

@@ -1,0 +1,54 @@
+"""The order of causes, as an outsider reads it: every record of every topic joined to the record that caused it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from motet.chassis import lanes
+from motet.chassis.codec import Codec
+from motet.chassis.errors import Undecodable
+from motet.records import Command, Merged, Meta
+from world import World
+
+
+def check(world: World, codec: Codec, topics: set[str]) -> Counter[tuple[str, str]]:
+    """Every effect is later than its cause by their hybrid clocks, and no shard gave a value twice.
+
+    Returns how often a type caused a type.
+    """
+    by_name: dict[str, tuple[str, int]] = {}
+    effects: list[tuple[str, Meta]] = []
+    said: dict[tuple[str, int], dict[str, int]] = {}
+    for topic in sorted(topics):
+        for message in world.messages(topic):
+            record = decoded(codec, message.value)
+            packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
+            if record is None or isinstance(record, Command) or not packed:
+                continue
+            meta, kind = record.meta, record.FULL_NAME.rpartition(".")[2]
+            # A record that says where its cause stood, as a dead letter does.
+            by_name[message.where] = by_name[meta.event_id] = (kind, meta.hlc)
+            stamp = lanes.Stamp.unpack(packed)
+            said.setdefault((stamp.service, stamp.shard), {})[meta.event_id] = meta.hlc
+            # How a batch was merged is written down before the batch is read.
+            if not isinstance(record, Merged):
+                effects.append((kind, meta))
+    found: Counter[tuple[str, str]] = Counter()
+    for kind, meta in effects:
+        if meta.causation_id in by_name:
+            cause, hlc = by_name[meta.causation_id]
+            assert meta.hlc > hlc, f"{kind} {meta.event_id} has {meta.hlc}, and its cause {cause} has {hlc}"
+            found[cause, kind] += 1
+    for shard, records in said.items():
+        values = set(records.values())
+        assert len(values) == len(records) or shard[0].startswith("forger"), f"{shard} gave a value twice"
+    return found
+
+
+def decoded(codec: Codec, value: bytes | None) -> Any:
+    """A record; None for what is none."""
+    try:
+        return codec.decode(value)
+    except Undecodable:
+        return None
