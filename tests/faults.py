@@ -67,7 +67,7 @@ Said = tuple[Any, ...]
 def tool(
     name: str,
     effect: EffectClass = "IDEMPOTENT",
-    claims: Sequence[tuple[str, ClaimMode]] = (("account:{key}", "WRITE"),),
+    claims: Sequence[tuple[str, ClaimMode] | tuple[str, ClaimMode, str]] = (("account:{key}", "WRITE"),),
     undone_by: str | None = None,
     undo_arguments: str = '{"key":{"$argument":"key"}}',
     **more: Any,
@@ -79,7 +79,7 @@ def tool(
         "deadline_seconds": 100.0,
         "compensation": None if undone_by is None else Compensation(undone_by, None, undo_arguments),
     }
-    templates = tuple(ClaimTemplate(template, mode) for template, mode in claims)
+    templates = tuple(ClaimTemplate(*one) for one in claims)
     head = (
         META,
         name,
@@ -110,6 +110,12 @@ TOOLS: Final = (
     tool("f.buy", cost_micros=100_000, tokens=1_000),
     tool("f.call", breaker_failures=2, breaker_reset_seconds=20.0, attempts=2),
     tool("f.note", claims=()),
+    # Wholes, and two operations that commute each with itself.
+    tool("f.close", "TRANSACTIONAL", [("account:*", "WRITE")], undone_by="f.reopen"),
+    tool("f.reopen", "TRANSACTIONAL", [("account:*", "WRITE")]),
+    tool("f.survey", "PURE", [("{domain}", "READ")]),
+    tool("f.deposit", claims=[("account:{key}", "COMMUTE", "deposit")], undone_by="f.refund"),
+    tool("f.interest", claims=[("account:{key}", "COMMUTE", "interest")]),
 )
 
 

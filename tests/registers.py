@@ -32,17 +32,26 @@ KEYED: Final = {
 }
 # A call with this number fails, and has had its effect all the same.
 UNLUCKY: Final = 7
-TOOLS: Final[dict[str, ClaimMode]] = {"put": "WRITE", "append": "WRITE", "get": "READ", "add": "COMMUTE"}
+# What each tool does to its register, or to all of them; adding commutes with adding, and multiplying with multiplying.
+TOOLS: Final[dict[str, ClaimTemplate]] = {
+    "put": ClaimTemplate("register:{key}", "WRITE"),
+    "append": ClaimTemplate("register:{key}", "WRITE"),
+    "get": ClaimTemplate("register:{key}", "READ"),
+    "add": ClaimTemplate("register:{key}", "COMMUTE"),
+    "multiply": ClaimTemplate("register:{key}", "COMMUTE", "multiply"),
+    "survey": ClaimTemplate("register:*", "READ"),
+    "clear": ClaimTemplate("{domain}", "WRITE"),
+}
 
 
 def contract(
     name: str,
-    claims: Sequence[tuple[str, ClaimMode]] = (),
+    claims: Sequence[tuple[str, ClaimMode] | tuple[str, ClaimMode, str]] = (),
     schema: Any = KEYED,
     version: int = 1,
 ) -> ToolContract:
     """A published contract."""
-    templates = tuple(ClaimTemplate(template, mode) for template, mode in claims)
+    templates = tuple(ClaimTemplate(*one) for one in claims)
     return ToolContract(
         *(META, name, version, name.partition(".")[0], "", "TRANSACTIONAL", json.dumps(schema), "{}"),
         templates,
@@ -51,12 +60,12 @@ def contract(
 
 
 def contracts(*more: ToolContract) -> Contracts:
-    """The registers' tools: put and append write, get reads, add commutes; and others if a test needs them."""
+    """The registers' tools; and others if a test needs them."""
     out = Contracts()
-    for name, mode in TOOLS.items():
-        out.add(contract(f"r.{name}", [("register:{key}", mode)]))
-    for one in more:
-        out.add(one)
+    for name, one in TOOLS.items():
+        out.add(contract(f"r.{name}", [(one.template, one.mode, one.operation)]))
+    for extra in more:
+        out.add(extra)
     return out
 
 
@@ -84,12 +93,25 @@ class World:
             result = len(self.values[place])
         elif kind == "get":
             result = [list(self.values.get(place, [])), self.sums.get(place, 0)]
-        else:
+        elif kind == "add":
             self.sums[place] = self.sums.get(place, 0) + number
+        elif kind == "multiply":
+            self.sums[place] = self.sums.get(place, 0) * number
+        elif kind == "survey":
+            result = [self.of_domain(plan.domain, self.values), self.of_domain(plan.domain, self.sums)]
+        else:
+            for registers in (self.values, self.sums):
+                for one in self.of_domain(plan.domain, registers):
+                    del registers[plan.domain, one]
         outcome, text = (
             ("FAILED", None) if number == UNLUCKY else ("SUCCEEDED", json.dumps(result, separators=(",", ":")))
         )
         return FinishedCall(call.index, call.key, call.attempt, outcome, text, None)  # type: ignore[arg-type]
+
+    @staticmethod
+    def of_domain(domain: str, registers: dict[tuple[str, str], Any]) -> dict[str, Any]:
+        """The registers of one domain."""
+        return {key: json.loads(json.dumps(registers[of, key])) for of, key in sorted(registers) if of == domain}
 
 
 @st.composite
@@ -99,7 +121,7 @@ def commands(draw: st.DrawFn) -> list[SubmitPlan]:
     for number in range(draw(st.integers(1, 4))):
         calls = []
         for index in range(draw(st.integers(1, 5))):
-            tool = draw(st.sampled_from(["put", "append", "get", "add"]))
+            tool = draw(st.sampled_from(list(TOOLS)))
             value: object = draw(st.integers(0, 9))
             before: set[int] = set()
             if index:

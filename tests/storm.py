@@ -28,7 +28,10 @@ from motet.records import (
     Reason,
 )
 
-NAMES: Final = ("look", "move", "pay", "book", "mail", "ask", "rent", "buy", "call", "note")
+NAMES: Final = (
+    *("look", "move", "pay", "book", "mail", "ask", "rent", "buy", "call", "note"),
+    *("close", "survey", "deposit", "deposit", "interest"),
+)
 Place = tuple[str, int]
 
 
@@ -185,7 +188,8 @@ class Storm:
         size = len(plan.calls)
         finding = self.chance.choice(["HAPPENED", "DID_NOT_HAPPEN", "COMPENSATE"])
         if finding == "COMPENSATE" and (
-            index >= size or plan.calls[index].tool in ("f.buy", "f.call", "f.note", "f.look")
+            index >= size
+            or plan.calls[index].tool in (*("f.buy", "f.call", "f.note", "f.look", "f.survey", "f.interest"),)
         ):
             finding = "DID_NOT_HAPPEN"
         result = "1" if finding == "HAPPENED" else None
@@ -400,4 +404,14 @@ class Storm:
 
 def conflict(ones: tuple[Claim, ...], others: tuple[Claim, ...]) -> bool:
     """Whether two calls cannot run at once."""
-    return any(one.resource == other.resource and "WRITE" in (one.mode, other.mode) for one in ones for other in others)
+    return any(
+        (covers(one.resource, other.resource) or covers(other.resource, one.resource))
+        and ("WRITE" in (one.mode, other.mode) or (one.mode, one.operation) != (other.mode, other.operation))
+        for one in ones
+        for other in others
+    )
+
+
+def covers(name: str, other: str) -> bool:
+    """Whether a name is another, or the whole of what begins as that does."""
+    return name == other or (name.endswith("*") and other.startswith(name[:-1]))

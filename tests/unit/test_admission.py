@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motet.plan import Limits, Plan, admit, from_state, to_state, valid_correlation, valid_traceparent
-from motet.records import Claim, PlannedCall, Reason, SubmitPlan
+from motet.records import Claim, ClaimMode, PlannedCall, Reason, SubmitPlan
 from registers import CONTRACTS, LIMITS, contract, contracts
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 WHOLE = {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}
+ANY = {"type": "object"}
 
 
 def call(
@@ -186,6 +187,30 @@ def test_no_argument_pretends_to_be_another_tenant() -> None:
         contract("x.y", [("t:{tenant}/{domain}", "WRITE")], {"type": "object"}),
     )
     assert plan.calls[0].claims == (Claim("t:acme/d", "WRITE"),)
+
+
+def test_the_domain_and_the_tool_are_resources() -> None:
+    """`{domain}` by itself is everything in the domain, `{tool}` the tool; in a name they are words like others."""
+    templates: list[tuple[str, ClaimMode]] = [("{domain}", "READ")]
+    assert admitted(call("{}", tool="x.y"), contract("x.y", templates, ANY)).calls[0].claims == (Claim("*", "READ"),)
+    templates = [("{tool}", "WRITE"), ("of:{tool}:{domain}", "READ")]
+    plan = admitted(call("{}", tool="x.y"), contract("x.y", templates, ANY))
+    assert plan.calls[0].claims == (Claim("x.y", "WRITE"), Claim("of:x.y:d", "READ"))
+    plan = admitted(call('{"tool":"mine"}', tool="x.y"), contract("x.y", [("{tool}", "WRITE")], ANY))
+    assert plan.calls[0].claims == (Claim("mine", "WRITE"),)
+
+
+def test_an_argument_is_never_the_whole_of_something() -> None:
+    """Only a contract says that a call uses everything; a star in an argument is a letter."""
+    plan = admitted(call('{"id":"*"}', tool="i.take"), contract("i.take", [("item:{id}", "WRITE")], ANY))
+    assert plan.calls[0].claims == (Claim("item:%2A", "WRITE"),)
+
+
+def test_a_call_claims_a_whole_once() -> None:
+    """What is below it is in it, and its strength too; commuting uses keep their operation."""
+    templates: list[Any] = [("item:*", "READ"), ("item:{id}", "WRITE"), ("fees", "COMMUTE", "charge")]
+    plan = admitted(call('{"id":"7"}', tool="i.take"), contract("i.take", templates, ANY))
+    assert plan.calls[0].claims == (Claim("item:*", "WRITE"), Claim("fees", "COMMUTE", "charge"))
 
 
 def test_an_absent_argument_names_its_default() -> None:

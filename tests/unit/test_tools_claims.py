@@ -60,6 +60,19 @@ def test_templates_are_sorted_with_their_modes() -> None:
     )
 
 
+def test_wholes_and_operations() -> None:
+    """A star stands at the end of a level or alone; an operation goes with what commutes."""
+    declared = claims(writes=("account:*", "*"), reads="{tool}", commutes="sum", operation="charge")
+    assert declared == [("*", "WRITE"), ("account:*", "WRITE"), ("sum", "COMMUTE"), ("{tool}", "READ")]
+    tools = Toolset("t")
+    tools.add(move, "pure", commutes="sum", operation="charge", reads="a")
+    assert [one.operation for one in tools.tools[0].contract_fields().claims] == ["", "charge"]
+    for template in ("account*", "*:a", "a:**", "a:*:b", "x:{source}*"):
+        assert "a star where it means nothing" in fault(writes=template)
+    assert "commutes names no resource" in fault(writes="a", operation="charge")
+    assert "up to 64 letters" in fault(commutes="a", operation="two words")
+
+
 def test_an_argument_with_a_default_names_a_resource() -> None:
     """The schema publishes the default, so that the coordinator knows the name."""
     assert claims(writes="note:{note}:{size}") == [("note:{note}:{size}", "WRITE")]

@@ -145,6 +145,7 @@ def test_the_rest_of_the_contract_is_what_was_declared() -> None:
         for name, value in record.to_avro().items()
         if name not in ("meta", "sha256") and not (name in LATER and value == LATER[name])
     }
+    published["claims"] = [{"template": "item:{day}", "mode": "WRITE"}]
     assert record.sha256 == sha256_text(canonical_json(published))
     assert toolset.find("shop.buy", 3) is toolset.tools[0]
     assert toolset.find("shop.buy", 2) is None

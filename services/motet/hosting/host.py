@@ -35,7 +35,6 @@ from motet.records import (
     CallsFinished,
     CallsProgressed,
     CallsReported,
-    Claim,
     Command,
     CommandRefused,
     CommandRepeated,
@@ -297,7 +296,7 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
             call.arguments,
             call.arguments_sha256,
             tuple(call.after),
-            tuple(Claim(claim.resource, claim.mode) for claim in call.claims),
+            call.claims,
             call.effect,
             call.approval != "",
         )

@@ -15,7 +15,8 @@ from motet.plan.arguments import REFERENCE
 from motet.plan.spending import Vector
 from motet.plan.waits import MILLISECONDS, deadline_ms
 from motet.records import Claim, ClaimMode, ToolContract
-from motet.resources.queues import merged
+from motet.resources import merged
+from motet.resources.names import WHOLE
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -31,9 +32,14 @@ class Template:
     pieces: tuple[str, ...]
     mode: ClaimMode
     text: str
+    operation: str
+    tool: str
 
     def fill(self, arguments: dict[str, Any], defaults: dict[str, Any], tenant: str, domain: str) -> str:
         """The resource's name. Raises UnknownResource."""
+        if self.text == "{domain}":
+            # The domain by itself is everything in it.
+            return WHOLE
         out = []
         for place, piece in enumerate(self.pieces):
             if place % 2 == 0:
@@ -47,6 +53,8 @@ class Template:
                 out.append(self.name_of(piece, arguments[piece]))
             elif piece in defaults:
                 out.append(self.name_of(piece, defaults[piece]))
+            elif piece == "tool":
+                out.append(self.tool)
             else:
                 raise UnknownResource(f"resource {self.text} needs the argument {piece!r}, which is not given")
         return "".join(out)
@@ -54,7 +62,8 @@ class Template:
     def name_of(self, name: str, value: Any) -> str:
         """An argument as a part of a name."""
         if isinstance(value, str):
-            return value
+            # A value never makes a name the whole of something.
+            return value.replace(WHOLE, "%2A")
         if isinstance(value, dict) and REFERENCE in value:
             raise UnknownResource(
                 f"resource {self.text} depends on the argument {name!r}, which comes from an earlier result: what a call uses "
@@ -85,7 +94,10 @@ class Contract:
         self.deadline_ms = deadline_ms(record)
         self.estimate: Vector = (1, record.cost_micros, record.tokens, int(record.timeout_seconds * MILLISECONDS))
         self.templates = tuple(
-            Template(tuple(PLACEHOLDER.split(claim.template)), claim.mode, claim.template) for claim in record.claims
+            Template(
+                *(tuple(PLACEHOLDER.split(claim.template)), claim.mode, claim.template, claim.operation, record.name)
+            )
+            for claim in record.claims
         )
 
     def faults(self, arguments: dict[str, Any]) -> Iterator[str]:
@@ -106,7 +118,8 @@ class Contract:
     def claims(self, arguments: dict[str, Any], tenant: str, domain: str) -> tuple[Claim, ...]:
         """The resources of a call. Raises UnknownResource."""
         return merged(
-            Claim(template.fill(arguments, self.defaults, tenant, domain), template.mode) for template in self.templates
+            Claim(template.fill(arguments, self.defaults, tenant, domain), template.mode, template.operation)
+            for template in self.templates
         )
 
 

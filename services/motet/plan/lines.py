@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from motet.plan.model import Call, Plan
-from motet.records import Claim
 from motet.resources import Queues
 
 NOT_IN_LINE: Final = -1
@@ -91,12 +90,7 @@ class Lines:
 
     def add(self, plan: Plan, name: str, index: int, call: Call) -> None:
         """One call's claims."""
-        # A resource is a domain's own: the same name elsewhere is another thing, and nobody waits for a stranger.
-        self.queues.add(name, index, [Claim(self.resource(plan, one.resource), one.mode) for one in call.claims])
-
-    def resource(self, plan: Plan, name: str) -> str:
-        """A resource's name among those of all domains."""
-        return f"{plan.tenant}/{plan.domain}/{name}"
+        self.queues.add(name, index, call.claims, space_of(plan))
 
     def leave(self, plan: Plan, index: int) -> None:
         """A call is done with its resources."""
@@ -150,6 +144,11 @@ class Lines:
             plan.released = [one for one in plan.released if one != name]
         if plan.line_of(undone) in plan.released:
             self.leave(plan, undone)
+
+
+def space_of(plan: Plan) -> str:
+    """A resource is a domain's own: the same name elsewhere is another thing, and nobody waits for a stranger."""
+    return f"{plan.tenant}/{plan.domain}/"
 
 
 def in_order(plan: Plan) -> Iterable[tuple[int, Call]]:

@@ -89,17 +89,22 @@ def ledger_from(limits: list[int | None], reserved: list[int], spent: list[int],
 def call_fields(call: Call) -> list[Any]:
     """A call's part of the row."""
     fields: list[Any] = list(always(call))
-    fields[CLAIMS] = [[claim.resource, claim.mode] for claim in call.claims]
+    fields[CLAIMS] = [claim_fields(claim) for claim in call.claims]
     fields[ERROR] = None if call.error is None else [call.error.code, call.error.message]
     rare = rarely(call)
     return fields if rare == USUAL else [*fields, rare]
+
+
+def claim_fields(claim: Claim) -> list[str]:
+    """A claim as a row keeps it."""
+    return [claim.resource, claim.mode, claim.operation] if claim.operation else [claim.resource, claim.mode]
 
 
 def call_from(fields: list[Any]) -> Call:
     """A call of a row."""
     known = dict(zip(ALWAYS, fields, strict=False))
     known["after"] = tuple(known["after"])
-    known["claims"] = tuple(Claim(resource, mode) for resource, mode in known["claims"])
+    known["claims"] = tuple(Claim(*one) for one in known["claims"])
     known["error"] = None if known["error"] is None else Failure(*known["error"])
     if len(fields) > len(ALWAYS):
         known.update(zip(RARELY, fields[-1], strict=True))

@@ -17,6 +17,7 @@ from motet.plan.contracts import Contracts
 from motet.plan.ends import heard, stop
 from motet.plan.guards import Owner, reservation
 from motet.plan.limits import Limits
+from motet.plan.lines import space_of
 from motet.plan.model import Plan
 from motet.plan.spending import NOTHING, Ledger, Limit
 from motet.plan.starts import start
@@ -79,8 +80,7 @@ class Schedule:
             return None
         for call in plan.calls:
             for claim in call.claims:
-                resource = board.lines.resource(plan, claim.resource)
-                for name, index in board.lines.queues.in_the_way(resource, claim.mode):
+                for name, index in board.lines.queues.in_the_way(claim, space_of(plan)):
                     holder = board.plans[name.partition("#")[0]]
                     # What undoes a call may be in doubt in its place.
                     users = (holder.call_at(index), holder.compensations.get(index))

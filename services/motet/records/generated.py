@@ -551,15 +551,17 @@ ClaimMode = Literal["UNKNOWN", "READ", "WRITE", "COMMUTE"]
 
 @dataclass(frozen=True, slots=True)
 class ClaimTemplate:
-    """A resource name with {argument}, {tenant} and {domain} to be filled in."""
+    """A resource name with {argument}, {tenant}, {domain} and {tool} to be filled in; one that ends in :* is the whole of what begins so."""
 
     template: str
     mode: ClaimMode
+    operation: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "template": self.template,
             "mode": self.mode,
+            "operation": self.operation,
         }
 
     @staticmethod
@@ -567,6 +569,7 @@ class ClaimTemplate:
         return ClaimTemplate(
             datum["template"],
             datum["mode"],
+            datum["operation"],
         )
 
 
@@ -1509,11 +1512,13 @@ class Claim:
 
     resource: str
     mode: ClaimMode
+    operation: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "resource": self.resource,
             "mode": self.mode,
+            "operation": self.operation,
         }
 
     @staticmethod
@@ -1521,6 +1526,7 @@ class Claim:
         return Claim(
             datum["resource"],
             datum["mode"],
+            datum["operation"],
         )
 
 

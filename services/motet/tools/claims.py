@@ -10,8 +10,8 @@ from motet.chassis.errors import ConfigurationError
 from motet.records import ClaimMode, ClaimTemplate
 from motet.tools.declaration import Declaration
 
-# Every call has these two, whatever its arguments.
-BUILT_IN = ("tenant", "domain")
+# Every call has these, whatever its arguments.
+BUILT_IN = ("tenant", "domain", "tool")
 MAXIMUM_TEMPLATE_CHARACTERS = 200
 MAXIMUM_CLAIMS = 64
 # Each of these has one text only, so that equal values always mean the same resource.
@@ -41,7 +41,10 @@ def claims(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tup
             modes[template] = mode
     if len(modes) > MAXIMUM_CLAIMS:
         raise ConfigurationError(f"{where}: {len(modes)} resources are declared; the limit is {MAXIMUM_CLAIMS} a tool")
-    return tuple(ClaimTemplate(template, modes[template]) for template in sorted(modes))
+    return tuple(
+        ClaimTemplate(template, modes[template], declaration.operation if modes[template] == "COMMUTE" else "")
+        for template in sorted(modes)
+    )
 
 
 def placeholders(template: str) -> list[str]:
@@ -63,6 +66,11 @@ def _check_template(where: str, template: object, arguments_schema: Mapping[str,
         raise ConfigurationError(
             f"{where}: the braces in {template!r} do not match; an argument is written {{argument}}"
         )
+    literal = _PLACEHOLDER.sub("", template)
+    if "*" in literal and not (template == "*" or (template.endswith(":*") and literal.count("*") == 1)):
+        raise ConfigurationError(
+            f"{where}: {template!r} has a star where it means nothing: 'account:*' is the whole of account:, '*' the whole domain"
+        )
     for name in placeholders(template):
         _check_placeholder(where, template, name, arguments_schema)
 
@@ -80,7 +88,7 @@ def _check_placeholder(where: str, template: str, name: str, arguments_schema: M
         there_are = ", ".join(properties) or "none"
         raise ConfigurationError(
             f"{where}: the placeholder {{{name}}} in {template!r} names no argument; the arguments are: {there_are} "
-            f"(and every call has {' and '.join(BUILT_IN)})"
+            f"(and every call has {', '.join(BUILT_IN)})"
         )
     if name not in arguments_schema.get("required", ()) and not _has_default(properties[name]):
         raise ConfigurationError(

@@ -71,10 +71,15 @@ class Contract:
             "effect": self.effect,
             "arguments_schema": self.arguments_schema,
             "result_schema": self.result_schema,
-            "claims": [claim.to_avro() for claim in self.claims],
+            "claims": [self.claim_fields(claim) for claim in self.claims],
             "timeout_seconds": self.timeout_seconds,
             **later,
         }
+
+    @staticmethod
+    def claim_fields(claim: ClaimTemplate) -> dict[str, object]:
+        """A resource; its operation, which came later, only where there is one."""
+        return {name: value for name, value in claim.to_avro().items() if value or name != "operation"}
 
     def record(self, meta: Meta) -> ToolContract:
         """The record to publish."""

@@ -17,6 +17,7 @@ EFFECTS: Final[tuple[str, ...]] = get_args(EffectName)
 
 # Letters, digits and underscores are what every model's interface accepts as a function's name.
 TOOL_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+OPERATION: Final = re.compile(r"[A-Za-z0-9._-]{0,64}")
 MAXIMUM_TIMEOUT_SECONDS: Final = 3_600.0
 MAXIMUM_ATTEMPTS: Final = 100
 # 30 days: a longer wait is more likely a mistake of units.
@@ -44,6 +45,7 @@ class Options(TypedDict, total=False):
     reads: Sequence[str] | str
     writes: Sequence[str] | str
     commutes: Sequence[str] | str
+    operation: str
     version: int
     timeout_seconds: float
     arguments_schema: Mapping[str, Any] | None
@@ -68,6 +70,9 @@ class Options(TypedDict, total=False):
 class Declaration:
     """What a tool's author says, with `where` naming the tool in messages.
 
+    `reads`, `writes` and `commutes` name resources, as `account:{source}`; `account:*` is the whole of what begins so, `*` or `{domain}` the
+    whole domain, `{tool}` the tool itself. Uses that commute do so with those of the same `operation`, by any tool.
+
     `timeout_seconds` limits one attempt. For a transactional tool it may be beyond 8 s in the contract, but the host holds the tool to 8 s,
     because PostgreSQL ends sessions that idle in a transaction for 10 s. `heartbeat_seconds`: an attempt that says nothing for so long
     (`Context.heartbeat`) is given up before its limit.
@@ -91,6 +96,7 @@ class Declaration:
     reads: Sequence[str] | str = ()
     writes: Sequence[str] | str = ()
     commutes: Sequence[str] | str = ()
+    operation: str = ""
     version: int = 1
     timeout_seconds: float = 30.0
     arguments_schema: Mapping[str, Any] | None = None
@@ -172,6 +178,14 @@ class Declaration:
 
     def _check_kinds(self) -> None:
         """Values of the wrong type, where a number's check does not see them."""
+        if not isinstance(self.operation, str) or not OPERATION.fullmatch(self.operation):
+            raise ConfigurationError(
+                f"{self.where}: operation {self.operation!r} is not up to 64 letters, digits, dots, dashes or underscores"
+            )
+        if self.operation and not self.commutes:
+            raise ConfigurationError(
+                f"{self.where}: operation {self.operation!r} says which uses commute, and commutes names no resource"
+            )
         if not isinstance(self.approval, bool):
             raise ConfigurationError(f"{self.where}: approval {self.approval!r} is not True or False")
         if self.breaker is not None and not isinstance(self.breaker, Breaker):

@@ -54,7 +54,7 @@ class Toolset:
         `effect` says what a crash means: "pure" may run again at will; "transactional" writes through `Context.connection` only and
         happens exactly once; "idempotent" sends `Context.key` on and may be run again with it; "reconcilable" can be asked whether it
         happened; "irreversible" is never run again by itself. `reads`, `writes` and `commutes` name the resources a call uses, as
-        templates over its arguments (`account:{source}`, also `{tenant}` and `{domain}`). Change the `version` with anything in the
+        templates over its arguments (`account:{source}`, also `{tenant}`, `{domain}` and `{tool}`). Change the `version` with anything in the
         contract. The schemas are derived from the type hints unless given. `Declaration` tells all other options.
         """
         check_effect(f"toolset {self.name}", effect)
