@@ -7,7 +7,7 @@ BIN := .venv/bin
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check test mutants demo bench up down clean
+.PHONY: help setup check test mutants demo bench simulate up down clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, co
 
 bench: setup ## Throughput and latency on this machine. ARGS="--json" for programs.
 	@$(BIN)/motet bench $(ARGS)
+
+simulate: setup ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
+	@$(BIN)/motet simulate $(ARGS)
 
 up: setup ## Starts Kafka, PostgreSQL, the schema registry and Motet's services under .motet.
 	@$(BIN)/motet up $(ARGS)

@@ -16,11 +16,12 @@ CONTRACTS: Final = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
-PURE, APART, CHASSIS, TOUCH = (
+PURE, APART, CHASSIS, TOUCH, SIMULATOR = (
     "Pure modules import no I/O",
     "Services never import each other",
     "The chassis knows no service",
     "Only the chassis and the client touch Kafka and Avro",
+    "The simulator does no I/O and knows no service",
 )
 VIOLATIONS: Final = [
     (PURE, "plan/graph.py", "import socket"),
@@ -38,6 +39,8 @@ VIOLATIONS: Final = [
     (CHASSIS, "chassis/lanes.py", "from motet.client import Client"),
     (TOUCH, "hosting/commands.py", "import confluent_kafka"),
     (TOUCH, "tools/results.py", "import fastavro"),
+    (SIMULATOR, "simulation/world.py", "import time"),
+    (SIMULATOR, "simulation/host.py", "from motet.tools import host"),
 ]
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import bench, dead_letters, demo, directing, looking, plans, running, serving
+from motet.cli import bench, dead_letters, demo, directing, looking, plans, running, serving, simulating
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -34,6 +34,7 @@ app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes 
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="When something goes otherwise")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
+app.command(rich_help_panel="See it work")(simulating.simulate)
 app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)

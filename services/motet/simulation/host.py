@@ -1,0 +1,236 @@
+"""A tool service's shard: lanes, answers and intents are rows; what runs outside the transaction is lost with its process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motet.records import Failure, FinishedCall, Invocation, StoppedCall
+from motet.simulation.coordinator import Coordinator
+from motet.simulation.judge import Judge
+from motet.simulation.lanes import Lane
+from motet.simulation.tools import (
+    EFFECTS,
+    FAILS,
+    FAILS_ONCE,
+    FAILS_TWICE,
+    UNCLEAR_AFTER,
+    UNCLEAR_BEFORE,
+    read,
+)
+from motet.simulation.world import REFUSED, World
+
+TRY_AGAIN = Failure("BUSY", "try again")
+NO = Failure("NO", "so it is")
+UNCLEAR = Failure("UNCLEAR", "nobody knows")
+STOPPED = Failure("STOPPED", "nobody wants it any more")
+LATE = Failure("TOO_LATE", "it was to begin before")
+ABSENT = Failure("DID_NOT_HAPPEN", "asked, the tool says that it did not happen")
+TIMED_OUT = Failure("TIMED_OUT", "the tool took too long")
+LOST = Failure("CRASHED", "its process ended")
+INSUFFICIENT = Failure("INSUFFICIENT", "the balance does not allow it")
+
+
+class Host:
+    """One shard of one tool service. `intents` and `answers` are rows; `running` and `ended` are memory."""
+
+    def __init__(self, toolset: str, coordinator: Coordinator, judge: Judge, world: World) -> None:
+        self.toolset = toolset
+        self.coordinator = coordinator
+        self.judge = judge
+        self.world = world
+        self.inbox: Lane = coordinator.invocations[toolset]
+        self.results: Lane = coordinator.results[toolset]
+        # By key: the plan, and the attempt. Results by key.
+        self.intents: dict[str, tuple[str, Invocation]] = {}
+        self.answers: dict[str, str] = {}
+        self.running: list[tuple[str, Invocation]] = []
+        self.ended: list[tuple[str, FinishedCall]] = []
+        # Attempts that were given up, and may come back all the same, with their ends if they have acted.
+        self.late: list[tuple[str, Invocation, FinishedCall | None]] = []
+        self.stopped: set[tuple[str, int]] = set()
+        # Attempts that a former process may have begun.
+        self.taken_over: set[tuple[str, int]] = set()
+        self.crashes = 0
+
+    # -- the hop -----------------------------------------------------------------------------------------------------------
+
+    def take(self, limit: int, now: int) -> int:
+        """One hop: publishes what ended, takes invocations, runs transactional calls, writes intents."""
+        self.publish_ended()
+        records = self.inbox.take(limit)
+        for plan_id, invocations, stopped in records:
+            if invocations is None:
+                self.stop(stopped)
+                continue
+            ends = []
+            for call in invocations:
+                end = self.begin(plan_id, call, now)
+                if end is not None:
+                    ends.append(end)
+            if ends:
+                self.results.records.append((plan_id, tuple(ends)))
+        self.results.publish()
+        return len(records)
+
+    def publish_ended(self) -> None:
+        """What ended outside is answered, and its intent is gone."""
+        for plan_id, end in self.ended:
+            intent = self.intents.get(end.key)
+            if intent is not None and intent[1].attempt == end.attempt:
+                del self.intents[end.key]
+            if end.outcome == "SUCCEEDED" and end.result is not None:
+                self.answers[end.key] = end.result
+            self.results.records.append((plan_id, (end,)))
+        self.ended.clear()
+
+    def begin(self, plan_id: str, call: Invocation, now: int) -> FinishedCall | None:
+        """Answers a call at once, runs it here, or writes its intent."""
+        key = call.key
+        known = self.answers.get(key)
+        if known is not None:
+            return succeeded(call, known)
+        same = self.intents.get(key)
+        if same is not None and call.attempt <= same[1].attempt:
+            return None
+        if (key, call.attempt) in self.stopped:
+            return not_wanted(call, STOPPED)
+        if call.deadline_at is not None and now >= call.deadline_at:
+            return not_wanted(call, LATE)
+        if EFFECTS[call.tool] == "TRANSACTIONAL":
+            end = self.run(plan_id, call)
+            if end.outcome == "SUCCEEDED" and end.result is not None:
+                self.answers[key] = end.result
+            return end
+        self.intents[key] = (plan_id, call)
+        self.running.append((plan_id, call))
+        return None
+
+    def stop(self, one: StoppedCall) -> None:
+        """Nobody wants an attempt any more: it does not begin. One that has acted ends as it would have."""
+        self.stopped.add((one.key, one.attempt))
+        for place, (plan_id, call) in enumerate(self.running):
+            if call.key == one.key and call.attempt <= one.attempt:
+                del self.running[place]
+                # A former process may have run what this one took over.
+                begun = (call.key, call.attempt) in self.taken_over and call.mode == "RUN"
+                self.ended.append((plan_id, self.unclear(plan_id, call, LOST) if begun else not_wanted(call, STOPPED)))
+                return
+
+    # -- attempts ----------------------------------------------------------------------------------------------------------
+
+    def run_outside(self, place: int) -> tuple[str, FinishedCall]:
+        """An attempt that runs outside acts, and ends in this process's memory."""
+        plan_id, call = self.running.pop(place)
+        end = self.reconcile(plan_id, call) if call.mode == "RECONCILE" else self.run(plan_id, call)
+        self.ended.append((plan_id, end))
+        return plan_id, end
+
+    def give_up(self, place: int) -> tuple[str, FinishedCall]:
+        """An attempt takes too long, and nobody waits for it any more. What does not tell by its key has acted by now, or never will."""
+        plan_id, call = self.running.pop(place)
+        acted = None
+        if call.mode == "RECONCILE" or EFFECTS[call.tool] in ("RECONCILABLE", "IRREVERSIBLE"):
+            acted = self.reconcile(plan_id, call) if call.mode == "RECONCILE" else self.run(plan_id, call)
+        self.late.append((plan_id, call, acted))
+        end = self.unclear(plan_id, call, TIMED_OUT)
+        if call.mode == "RECONCILE":
+            end = FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, TIMED_OUT, retry=True)
+        self.ended.append((plan_id, end))
+        return plan_id, end
+
+    def come_back(self, place: int) -> tuple[str, FinishedCall]:
+        """An attempt that was given up comes back, and tells its end if it says more than that nobody knows."""
+        plan_id, call, acted = self.late.pop(place)
+        end = acted or self.run(plan_id, call)
+        if end.outcome != "IN_DOUBT":
+            self.ended.append((plan_id, end))
+        return plan_id, end
+
+    def run(self, plan_id: str, call: Invocation) -> FinishedCall:
+        """The tool acts, if it does not fail first."""
+        number = read(call.arguments)[2]
+        if number >= FAILS:
+            if number == FAILS:
+                return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, NO)
+            if (number == FAILS_ONCE and call.attempt == 1) or (number == FAILS_TWICE and call.attempt <= 2):  # noqa: PLR2004
+                return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, TRY_AGAIN, retry=True)
+            if number == UNCLEAR_BEFORE and call.attempt == 1:
+                return self.unclear(plan_id, call, UNCLEAR)
+        result = self.act(plan_id, call)
+        if result == REFUSED:
+            return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, INSUFFICIENT)
+        if number == UNCLEAR_AFTER and call.attempt == 1 and EFFECTS[call.tool] not in ("TRANSACTIONAL", "PURE"):
+            return self.unclear(plan_id, call, UNCLEAR)
+        return succeeded(call, result)
+
+    def act(self, plan_id: str, call: Invocation) -> str:
+        """The effect. What honours its key has it once, however often it is asked."""
+        if EFFECTS[call.tool] == "IDEMPOTENT":
+            before = self.world.result_of(call.key)
+            if before is not None:
+                return before
+        watch = self.judge.watches[plan_id]
+        rank = self.judge.rank(watch, call.index, self.coordinator.schedule.plans.get(plan_id))
+        return self.world.act(call.key, watch, call.index, rank, call.tool, call.arguments)
+
+    def unclear(self, plan_id: str, call: Invocation, why: Failure) -> FinishedCall:
+        """It began, and ended without a word about its effect."""
+        effect = EFFECTS[call.tool]
+        if effect in ("PURE", "TRANSACTIONAL"):
+            if (call.key, call.attempt) in self.stopped:
+                return not_wanted(call, STOPPED)
+            return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, why, retry=True)
+        end = FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, why, effect == "IDEMPOTENT")
+        self.judge.reported(plan_id, end, call.tool)
+        return end
+
+    def reconcile(self, plan_id: str, call: Invocation) -> FinishedCall:
+        """The tool is asked whether a call happened."""
+        result = self.world.result_of(call.key)
+        if result is not None:
+            return succeeded(call, result)
+        end = FinishedCall(call.index, call.key, call.attempt, "FAILED", None, ABSENT, retry=True)
+        self.judge.reported(plan_id, end, call.tool)
+        return end
+
+    # -- failures ----------------------------------------------------------------------------------------------------------
+
+    def crash(self, again: int) -> None:
+        """The process ends, and what ran is the next one's to find out about."""
+        self.crashes += 1
+        self.running.clear()
+        self.late.clear()
+        self.ended.clear()
+        self.results.publish_again(again)
+        self.inbox.rewind(again)
+        for key, (plan_id, call) in list(self.intents.items()):
+            effect = EFFECTS[call.tool]
+            stopped = (key, call.attempt) in self.stopped
+            self.taken_over.add((key, call.attempt))
+            if effect == "PURE" and stopped:
+                self.ended.append((plan_id, not_wanted(call, STOPPED)))
+            elif call.mode == "RECONCILE" or (effect in ("PURE", "IDEMPOTENT") and not stopped):
+                self.running.append((plan_id, call))
+            else:
+                self.ended.append((plan_id, self.unclear(plan_id, call, LOST)))
+
+    def in_flight(self, key: str) -> bool:
+        """Whether something may still come of a call: people who look at the world wait for that."""
+        if key in self.intents or any(call.key == key for _, call, _ in self.late):
+            return True
+        lane = self.inbox
+        ahead = lane.records[lane.taken :]
+        return any(one.key == key for _, calls, _ in ahead if calls is not None for one in calls) or any(
+            end.key == key for _, ends in self.results.records[self.results.taken :] for end in ends
+        )
+
+
+def succeeded(call: Invocation, result: str) -> FinishedCall:
+    """It happened, and this is its result."""
+    return FinishedCall(call.index, call.key, call.attempt, "SUCCEEDED", result, None)
+
+
+def not_wanted(call: Invocation, why: Failure) -> FinishedCall:
+    """The attempt never began and will not. Where it was to ask about a former one, nothing was asked."""
+    outcome: Any = "IN_DOUBT" if call.mode == "RECONCILE" else "CANCELLED"
+    return FinishedCall(call.index, call.key, call.attempt, outcome, None, why)

@@ -1,0 +1,233 @@
+"""What the simulated agents ask for: plans of every kind, made once, admitted by the real admission, and dealt to many runs.
+
+Making a plan costs more than running it, so a pool of them is made from one seed, and each run is dealt its own from the pool that its seed
+names. `fresh` is the plan as admission returned it; nothing of one run is seen by another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from random import Random
+from typing import Any, Final
+
+from motet.plan import Call, Plan, admit
+from motet.plan.spending import Ledger
+from motet.records import Amounts, Isolation, PlannedCall, Policy, Reason, SubmitPlan
+from motet.simulation.tools import CONTRACTS, FAILS, FAILS_ONCE, LIMITS, ODD, UNCLEAR_AFTER
+
+TENANT: Final = "acme"
+POOL: Final = 800
+# So many seeds share a pool.
+SEEDS: Final = 4_096
+ACCOUNTS: Final = "abcdefgh"
+# Tools by how often they are called, and those whose end depends on nothing but the call.
+USUAL: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "bank.move", "post.pay", "post.note")
+ANY: Final = (*USUAL, "post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call")
+UNDOABLE: Final = ("bank.put", "bank.draw", "bank.look", "post.pay", "post.note")
+CALLS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
+# Rejected for its tool, its edges, its policy.
+BAD: Final = ("tool", "edge", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A command, and what admission made of it: a plan in pieces, or reasons."""
+
+    command: SubmitPlan
+    plan_id: str
+    plan: Plan | None
+    reasons: tuple[Reason, ...] = ()
+    # The pieces of its calls: what the constructor takes by place, and what few calls have.
+    heads: tuple[tuple[Any, ...], ...] = ()
+    approvals: tuple[tuple[int, float], ...] = ()
+    undo_versions: tuple[int, ...] = ()
+    # The place of each call in the plan's order.
+    places: tuple[int, ...] = ()
+    seconds: int = 0
+    keeps: bool = False
+    wild: bool = False
+
+    def fresh(self, now: int) -> Plan:
+        """The plan, as admission returns it at a time."""
+        of = self.command
+        calls = [Call(*head) for head in self.heads]
+        for call, version in zip(calls, self.undo_versions, strict=True):
+            call.undo_version = version
+        for index, seconds in self.approvals:
+            calls[index].approval, calls[index].approval_seconds = "NEEDED", seconds
+        model = self.plan
+        assert model is not None  # noqa: S101  a template without a plan has reasons
+        return Plan(
+            *(self.plan_id, of.idempotency_key, TENANT, of.domain, of.agent, of.isolation, None, None, calls),
+            policy=of.policy,
+            admitted=now,
+            deadline=now + self.seconds,
+            ledger=None if model.ledger is None else Ledger(model.ledger.limits),
+            in_line=model.in_line,
+        )
+
+
+def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
+    """Has a command admitted."""
+    plan = admit(command, plan_id, 100, CONTRACTS, LIMITS, 0)
+    if not isinstance(plan, Plan):
+        return Template(command, plan_id, None, plan, wild=wild)
+    heads = []
+    for index, call in enumerate(plan.calls):
+        # With references in its arguments a call has no key yet.
+        key = "" if call.refers else plan.key_of(index, call)
+        heads.append(
+            (
+                *(call.call_id, call.tool, call.contract_version, call.arguments, call.arguments_sha256),
+                *(call.after, call.claims, call.effect, call.refers, key),
+            )
+        )
+    return Template(
+        command,
+        plan_id,
+        plan,
+        heads=tuple(heads),
+        approvals=tuple((i, call.approval_seconds) for i, call in enumerate(plan.calls) if call.approval),
+        undo_versions=tuple(call.undo_version for call in plan.calls),
+        places=tuple(plan.order.index(index) for index in range(len(plan.calls))),
+        seconds=plan.deadline,
+        keeps=plan.isolation == "PLAN" and not plan.in_line,
+        wild=wild,
+    )
+
+
+class Author:
+    """Writes commands by chance."""
+
+    def __init__(self, chance: Random) -> None:
+        self.chance = chance
+
+    def command(self, name: str, *, wild: bool) -> SubmitPlan:
+        """A plan: a tame one has one end only, whatever happens around it; of a wild one all sorts of things may become."""
+        chance = self.chance
+        size = chance.choice(CALLS)
+        policy = self.policy(size) if wild else Policy(on_failure=chance.choice(["STOP", "CONTINUE", "COMPENSATE"]))
+        tools: Sequence[str] = ANY if wild else USUAL
+        isolation: Isolation = "PLAN" if self.rarely(2) else "CALL"
+        if not wild and policy.on_failure == "COMPENSATE":
+            # Where what undoes a call gets in line would be chance.
+            tools, isolation = UNDOABLE, "PLAN"
+        calls = tuple(self.call(index, tools, wild=wild) for index in range(size))
+        domain = "e" if self.rarely(4) else "d"
+        agent = chance.choice(["ann", "bob", "cyd"])
+        return SubmitPlan(name, TENANT, domain, agent, isolation, calls, None, None, policy=policy)
+
+    def call(self, index: int, tools: Sequence[str], *, wild: bool) -> PlannedCall:
+        """A call: some come behind others, some take their results, some do not do what they should."""
+        chance = self.chance
+        name = chance.choice(tools)
+        after = (
+            sorted(chance.sample(range(index), chance.randint(1, min(index, 2)))) if index and self.rarely(3) else []
+        )
+        n: Any = chance.randint(0, 9)
+        if after and self.rarely(3):
+            n = {"$result": {"call": f"c{after[0]}", "pointer": "/0" if self.rarely(8) else ""}}
+        elif self.rarely(10):
+            n = chance.choice(ODD if wild else (FAILS, FAILS_ONCE, UNCLEAR_AFTER if name == "post.pay" else FAILS))
+        arguments = {"key": chance.choice(ACCOUNTS), "n": n}
+        if name == "bank.move":
+            arguments["to"] = chance.choice(ACCOUNTS)
+        text = json.dumps(arguments)
+        approval = wild and self.rarely(12)
+        return PlannedCall(f"c{index}", name, None, text, tuple(f"c{one}" for one in after), approval=approval)
+
+    def policy(self, size: int) -> Policy:
+        """Any policy."""
+        chance = self.chance
+        batch: Any = chance.choice(["COLLECT_ALL", "COLLECT_ALL", "FAIL_FAST", "QUORUM"])
+        budget = None
+        if self.rarely(4):
+            budget = Amounts(chance.randint(0, 4), chance.choice([None, 150_000]), None, chance.choice([None, 25_000]))
+        return Policy(
+            batch,
+            chance.randint(1, size) if batch == "QUORUM" else None,
+            chance.choice(["STOP", "CONTINUE", "COMPENSATE", "COMPENSATE"]),
+            chance.choice(["HOLD", "END"]),
+            chance.choice(["WAIT", "WAIT", "WAIT", "REFUSE"]),
+            chance.choice([None, None, 30.0, 300.0]),
+            budget,
+        )
+
+    def bad(self, name: str, kind: str) -> SubmitPlan:
+        """A command that admission refuses."""
+        call = PlannedCall("c0", "bank.look", None, '{"key":"a"}', ())
+        policy = Policy()
+        if kind == "tool":
+            call = PlannedCall("c0", "bank.lok", None, '{"key":"a"}', ())
+        elif kind == "edge":
+            call = PlannedCall("c0", "bank.look", None, '{"key":"a"}', ("c9",))
+        else:
+            policy = Policy("QUORUM", 5)
+        return SubmitPlan(name, TENANT, "d", "ann", "PLAN", (call,), None, None, policy=policy)
+
+    def rarely(self, one_in: int) -> bool:
+        """One time in so many."""
+        return self.chance.random() * one_in < 1
+
+
+@dataclass(slots=True)
+class Pool:
+    """Templates to deal from."""
+
+    tame: list[Template] = field(default_factory=list)
+    wild: list[Template] = field(default_factory=list)
+    bad: list[Template] = field(default_factory=list)
+
+
+@lru_cache(maxsize=2)
+def pool(number: int) -> Pool:
+    """The pool of a number, always the same one."""
+    author, out = Author(Random(number)), Pool()  # noqa: S311  no secret
+    for kind, into in (("tame", out.tame), ("wild", out.wild)):
+        wild = kind == "wild"
+        for index in range(POOL):
+            name = f"{kind}-{number}-{index}"
+            plan_id = f"{kind[0]}{index}"
+            into.append(template(author.command(name, wild=wild), plan_id, wild=wild))
+    for index, kind in enumerate(BAD):
+        out.bad.append(template(author.bad(f"bad-{number}-{index}", kind), f"b{index}", wild=False))
+    return out
+
+
+# What comes to the door, in order: a plan; the same command again, or its key with other content (the number of an earlier plan);
+# somebody who cancels an earlier plan; a budget for an agent.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One command."""
+
+    kind: str
+    template: Template | None = None
+    command: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What kind of run a seed gives: how many of its plans are wild, and how many faults happen to it."""
+
+    name: str
+    wild: float
+    faults: int
+    people: bool
+    jumps: bool
+
+
+# Half of all runs are tame: whatever overtakes, repeats or crashes in them, they end in one way only.
+MIXES: Final = (
+    Mix("tame", 0.0, 6, people=False, jumps=False),
+    Mix("tame", 0.0, 2, people=False, jumps=False),
+    Mix("mixed", 0.3, 4, people=True, jumps=False),
+    Mix("wild", 0.8, 8, people=True, jumps=True),
+)
+
+
+def mix_of(seed: int) -> Mix:
+    """The kind of a seed's run."""
+    return MIXES[seed % len(MIXES)]

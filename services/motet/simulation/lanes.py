@@ -1,0 +1,87 @@
+"""A lane as the simulator has it: what one service committed for another, and how it lies on the partition between them, repeats included.
+
+`records` is the writer's outbox, `wire` the partition: numbers of records, in the order in which they were produced. Kafka neither loses nor
+reorders what it has acknowledged; what goes wrong is that a writer produces again what it had produced before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from motet.simulation.violations import Violation
+
+# As many as there are.
+ALL: Final = 1_000_000
+
+
+class Lane:
+    """One lane, its writer's end and its reader's."""
+
+    __slots__ = ("name", "offset", "published", "records", "repeats", "taken", "wire")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.records: list[Any] = []
+        self.published = 0
+        self.wire: list[int] = []
+        # The reader's row: where it reads on, and the last number that it took.
+        self.offset = 0
+        self.taken = 0
+        self.repeats = 0
+
+    def commit(self, record: Any) -> None:
+        """A record is in the outbox."""
+        self.records.append(record)
+
+    def publish(self) -> None:
+        """What is in the outbox and not on the partition is produced."""
+        size = len(self.records)
+        while self.published < size:
+            self.published += 1
+            self.wire.append(self.published)
+
+    def publish_again(self, count: int) -> None:
+        """A writer that does not know how far it came produces the last records again, in their order."""
+        size = len(self.records)
+        self.wire.extend(range(max(1, self.published - count + 1), size + 1))
+        self.published = size
+
+    @property
+    def waiting(self) -> int:
+        """How many records lie before the reader."""
+        return len(self.wire) - self.offset
+
+    def take(self, limit: int) -> list[Any]:
+        """The next records, each once."""
+        out = []
+        wire, records = self.wire, self.records
+        end = min(len(wire), self.offset + limit)
+        while self.offset < end:
+            number = wire[self.offset]
+            self.offset += 1
+            if self.is_next(number):
+                out.append(records[number - 1])
+        return out
+
+    def is_next(self, number: int) -> bool:
+        """Whether a record is the one that is due. A repeat is not; a gap stops the lane loudly."""
+        due = self.taken + 1
+        if number == due:
+            self.taken = number
+            return True
+        if number > due:
+            raise Violation("P6", f"lane {self.name}: number {due} is due and {number} came")
+        self.repeats += 1
+        return False
+
+    def place(self) -> tuple[int, int]:
+        """The reader's row."""
+        return self.offset, self.taken
+
+    def back_to(self, place: tuple[int, int]) -> None:
+        """The reader's transaction is rolled back."""
+        self.offset, self.taken = place
+
+    def rewind(self, count: int) -> None:
+        """The reader reads some records again."""
+        self.offset = max(0, self.offset - count)

@@ -1,0 +1,149 @@
+"""The scheduler: a seed decides what a run is made of, and what happens next, until nothing is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from motet.records import Amounts, CancelPlan, SetBudget
+from motet.simulation.course import STEPS, Action, Course
+from motet.simulation.inputs import SEEDS, TENANT, Asked, Mix, Pool, mix_of, pool
+from motet.simulation.violations import Violation
+
+# So many plans may be open before the next ones come.
+OPEN: Final = 8
+# How likely more of them come before time passes, while those that are open wait; how many faults are jumps of clocks, where there are any.
+MORE: Final = 0.5
+JUMPS: Final = 0.3
+
+
+@dataclass(slots=True)
+class Script:
+    """What a seed gives: commands, and the faults that will happen, each at a step."""
+
+    seed: int
+    mix: Mix
+    asked: list[Asked] = field(default_factory=list)
+
+
+def script(seed: int, plans: int) -> Script:
+    """The commands of a seed's run."""
+    mix = mix_of(seed)
+    chance = Random(seed)  # noqa: S311  no secret
+    return Script(seed, mix, commands(chance, mix, pool(seed // SEEDS), plans))
+
+
+def commands(chance: Random, mix: Mix, templates: Pool, plans: int) -> list[Asked]:
+    """Commands as agents send them: plans, some of them twice, some bad, and what people want."""
+    wild = round(plans * mix.wild)
+    dealt = chance.sample(templates.tame, plans - wild) + (chance.sample(templates.wild, wild) if wild else [])
+    if wild:
+        chance.shuffle(dealt)
+    out = [Asked("submit", one) for one in dealt]
+    out.insert(chance.randrange(plans + 1), Asked("submit", chance.choice(templates.bad)))
+    for _ in range(2):
+        place = chance.randrange(len(out))
+        out.insert(chance.randrange(place, len(out)) + 1, Asked("again", out[place].template))
+    if mix.people:
+        for number in range(3):
+            place = chance.randrange(len(out))
+            one = out[place].template
+            if one is not None:
+                head = (f"x{number}", TENANT, one.command.domain, "boss")
+                out.insert(
+                    place + 1 + chance.randrange(4), Asked("cancel", None, CancelPlan(*head, one.plan_id, "why"))
+                )
+        limits = Amounts(chance.choice([None, 5, 20]), chance.choice([None, 300_000]))
+        out.insert(
+            chance.randrange(len(out)),
+            Asked("budget", None, SetBudget("y", TENANT, "d", "boss", "ann", limits, reset=False)),
+        )
+    return out
+
+
+class Driver:
+    """Chooses the steps of a run by chance. What it chose is kept if that is wanted."""
+
+    def __init__(
+        self, course: Course, chance: Random, mix: Mix, plans: int, chosen: list[Action] | None = None
+    ) -> None:
+        self.course = course
+        self.random = chance.random
+        self.mix = mix
+        self.chosen = chosen
+        # Steps until the next fault: faults lie evenly over some six steps a plan.
+        self.spacing = max(1, 6 * plans // max(1, mix.faults))
+        self.until = 1 + int(self.random() * self.spacing)
+        self.faults = mix.faults
+        # Nobody can do anything until something else happens.
+        self.helpless = False
+
+    def run(self) -> None:
+        """Goes on until nothing is left, and has everything judged."""
+        course, chosen = self.course, self.chosen
+        while True:
+            action = self.fault() if self.until <= 0 and self.faults else self.choose()
+            if action is None:
+                if course.finished():
+                    break
+                raise Violation("P1", f"nothing can happen any more, and {course.left()} are still open")
+            self.until -= 1
+            if chosen is not None:
+                chosen.append(action)
+            done = course.do(action)
+            if action[0] == "help":
+                self.helpless = not done
+            elif done:
+                self.helpless = False
+            if course.steps > STEPS:
+                raise Violation("P1", f"after {course.steps} steps {course.left()} are still open")
+        course.close()
+
+    def choose(self) -> Action | None:
+        """Something that can happen now; nothing only if nothing can."""
+        course, chance = self.course, self.random
+        coordinator = course.coordinator
+        can: list[Action] = []
+        if course.next_asked < len(course.asked) and len(coordinator.schedule.plans) < OPEN:
+            can.append(SUBMIT[int(chance() * 3)])
+        for number, lane in enumerate(coordinator.inputs):
+            if lane.offset < len(lane.wire):
+                can.append(DECIDE[number][int(chance() * 4)])
+        for number, host in enumerate((course.bank, course.post)):
+            inbox = host.inbox
+            if inbox.offset < len(inbox.wire) or host.ended:
+                can.append(TAKE[number][int(chance() * 4)])
+            if host.running:
+                can.append(("run", number + 10 * int(chance() * len(host.running))))
+            if host.late:
+                can.append(("come_back", number))
+        if can:
+            return can[int(chance() * len(can))]
+        return self.wait()
+
+    def wait(self) -> Action | None:
+        """Nothing moves: people decide, time passes, more commands come."""
+        course = self.course
+        left = course.next_asked < len(course.asked)
+        if course.judge.matters and not self.helpless:
+            return ("help", 0)
+        if course.coordinator.schedule.alarms.next() is not None and not (left and self.random() < MORE):
+            return ("tick", 0)
+        return SUBMIT[0] if left else None
+
+    def fault(self) -> Action:
+        """Something goes wrong."""
+        chance = self.random
+        self.faults -= 1
+        self.until = 1 + int(chance() * 2 * self.spacing)
+        word = FAULTS[int(chance() * len(FAULTS))]
+        if self.mix.jumps and chance() < JUMPS:
+            word = ("jump", "lean", "tick", "help")[int(chance() * 4)]
+        return word, int(chance() * 10) + 10 * (1 + int(chance() * 3))
+
+
+SUBMIT: Final = (("submit", 1), ("submit", 2), ("submit", 4))
+DECIDE: Final = tuple(tuple(("decide", 10 * limit + lane) for limit in (1, 2, 4, 16)) for lane in range(4))
+TAKE: Final = tuple(tuple((word, limit) for limit in (1, 2, 4, 16)) for word in ("bank_takes", "post_takes"))
+FAULTS: Final = ("lose", "die", "restart", "crash", "crash", "repeat", "repeat", "give_up")

@@ -1,0 +1,86 @@
+"""The tools of the simulated world: two toolsets, every effect class, accounts that are read, written and added to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from motet.plan import Contracts, Limits
+from motet.records import ClaimMode, ClaimTemplate, Compensation, EffectClass, Meta, ToolContract
+
+TOOLSETS: Final = ("bank", "post")
+LIMITS: Final = Limits()
+META: Final = Meta("e", "c", "", "", "", 0, 0, None)
+SCHEMA: Final = (
+    '{"type":"object","properties":{"key":{"type":"string"},"to":{"type":"string"},"n":{}},"required":["key"]}'
+)
+WRITES: Final = (("account:{key}", "WRITE"),)
+ATTEMPTS: Final = 3
+# How a tool behaves is in the call's number, so that it is the same in every run: fails for good; fails once, twice; nobody knows once,
+# before and after it happened.
+FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER = 91, 92, 93, 94, 95
+ODD: Final = (FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER)
+
+
+def tool(
+    name: str,
+    effect: EffectClass,
+    claims: Sequence[tuple[str, ClaimMode]] = WRITES,
+    undone_by: str | None = None,
+    **more: Any,
+) -> ToolContract:
+    """A published contract. Waits between attempts are 1, 2, 4 … s at most, attempts take 10 s at most, a call 100 s."""
+    undo = None if undone_by is None else Compensation(undone_by, None, '{"key":{"$argument":"key"}}')
+    fields: dict[str, Any] = {
+        "timeout_seconds": 10.0,
+        "attempts": ATTEMPTS,
+        "backoff_seconds": 1.0,
+        "deadline_seconds": 100.0,
+        "compensation": undo,
+    }
+    templates = tuple(ClaimTemplate(template, mode) for template, mode in claims)
+    head = (META, name, 1, name.partition(".")[0], "", effect, SCHEMA, "{}", templates)
+    return ToolContract(*head, sha256="sha", **{**fields, **more})
+
+
+TOOLS: Final = (
+    tool("bank.look", "PURE", [("account:{key}", "READ")]),
+    tool("bank.put", "TRANSACTIONAL", undone_by="bank.undo"),
+    tool("bank.draw", "TRANSACTIONAL", undone_by="bank.undo"),
+    tool("bank.add", "TRANSACTIONAL", [("account:{key}", "COMMUTE")]),
+    tool("bank.move", "TRANSACTIONAL", [("account:{key}", "WRITE"), ("account:{to}", "WRITE")]),
+    tool("bank.undo", "TRANSACTIONAL"),
+    tool("post.pay", "IDEMPOTENT", undone_by="post.refund"),
+    tool("post.refund", "IDEMPOTENT"),
+    tool("post.book", "RECONCILABLE", undone_by="post.unbook"),
+    tool("post.unbook", "RECONCILABLE"),
+    tool("post.mail", "IRREVERSIBLE", undone_by="post.refund"),
+    tool("post.send", "IRREVERSIBLE", ()),
+    tool("post.ask", "IDEMPOTENT", undone_by="post.refund", approval=True, approval_seconds=50.0),
+    tool("post.buy", "IDEMPOTENT", cost_micros=100_000, tokens=1_000),
+    tool("post.call", "IDEMPOTENT", breaker_failures=2, breaker_reset_seconds=20.0),
+    tool("post.note", "PURE", ()),
+)
+EFFECTS: Final[dict[str, EffectClass]] = {one.name: one.effect for one in TOOLS}
+
+
+def contracts() -> Contracts:
+    """All of them, compiled."""
+    out = Contracts()
+    for one in TOOLS:
+        out.add(one)
+    return out
+
+
+CONTRACTS: Final = contracts()
+
+
+@lru_cache(maxsize=20_000)
+def read(arguments: str) -> tuple[str, str, int]:
+    """Account, other account and number of a call's arguments; what is no number counts by its text."""
+    given = json.loads(arguments)
+    n = given.get("n", 0)
+    number = n if type(n) is int else 1 + sum(json.dumps(n).encode()) % 83
+    return given["key"], given.get("to", given["key"]), number
