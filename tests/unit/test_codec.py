@@ -76,11 +76,14 @@ def test_random_bytes_never_raise_anything_else(tail: bytes) -> None:
 
 def test_the_door_compares_key_and_body() -> None:
     """A command belongs under its own tenant and domain only."""
-    check(b"acme/orders", PLAN)
+    check("motet.commands", b"acme/orders", PLAN)
     for key in (b"", b"other/orders"):
         with pytest.raises(Undecodable) as caught:
-            check(key, PLAN)
+            check("motet.commands", key, PLAN)
         assert caught.value.code == "KEY_MISMATCH"
+    with pytest.raises(Undecodable) as caught:
+        check("motet.lease-commands", b"acme/orders", PLAN)
+    assert caught.value.code == "NO_COMMAND"
     with pytest.raises(Undecodable) as caught:
         present(None)
     assert caught.value.code == "NO_KEY"

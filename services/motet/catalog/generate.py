@@ -154,8 +154,13 @@ def generate(avro: Path) -> str:
     writer = Writer()
     for schema in newest(avro):
         writer.record(schema, root=True)
-    commands = union("Command", [name for full, name in writer.roots if full.startswith("motet.commands.")])
-    events = union("CommittedEvent", [name for full, name in writer.roots if full.startswith("motet.events.")])
+
+    def of(namespace: str) -> list[str]:
+        return [name for full, name in writer.roots if full.startswith(namespace)]
+
+    leasing = of("motet.leasecommands.")
+    commands = union("Command", [*of("motet.commands."), *leasing]) + "\n" + union("LeaseCommand", leasing)
+    events = union("CommittedEvent", of("motet.events.")) + "\n" + union("LeaseEvent", of("motet.leases."))
     records = union("Record", [name for _, name in writer.roots])
     table = "\n".join(f'    "{full}": {name},' for full, name in writer.roots)
     mapping = f"RECORDS: dict[str, type[Record]] = {{\n{table}\n}}\n"

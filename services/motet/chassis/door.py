@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
+from motet.chassis import provision
 from motet.chassis.errors import Undecodable
 from motet.chassis.identity import domain_key
 from motet.records import Command, Record
@@ -13,10 +15,12 @@ TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 DOMAIN_LENGTH: Final = 200
 
 
-def check(key: bytes, record: Record) -> None:
+def check(topic: str, key: bytes, record: Record) -> None:
     """Raises Undecodable for a record that is no command, or that does not belong under its key."""
-    if not isinstance(record, Command):
-        raise Undecodable("NO_COMMAND", f"a {record.FULL_NAME} is no command; the door takes motet.commands.* only")
+    if not isinstance(record, Command) or record.FULL_NAME not in commands_of(topic):
+        raise Undecodable(
+            "NO_COMMAND", f"a {record.FULL_NAME} is no command of {topic}: schemas/topics.yaml lists them"
+        )
     if not TENANT.fullmatch(record.tenant):
         raise Undecodable(
             "BAD_TENANT", f"tenant {record.tenant!r}: lower-case letters, digits, dot, dash, underscore, 63 at most"
@@ -28,6 +32,12 @@ def check(key: bytes, record: Record) -> None:
             "KEY_MISMATCH",
             f"the key is {key!r} and the body says {record.tenant}/{record.domain}: they must be the same",
         )
+
+
+@cache
+def commands_of(topic: str) -> frozenset[str]:
+    """The record types that a door takes."""
+    return frozenset(provision.entry(topic).records)
 
 
 def present(key: bytes | None) -> bytes:

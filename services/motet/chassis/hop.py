@@ -31,7 +31,8 @@ from motet.records import Command, DeadLetter, Header, Merged, Meta, OffsetRange
 RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
 MERGES: Final = "motet.merges"
-FORWARDED: Final = "motet.forwarded"
+# Topics whose facts others read: they carry CloudEvents attributes.
+FACTS: Final = frozenset({"motet.events", "motet.leases"})
 
 
 class RecordTooLarge(MotetError):
@@ -55,7 +56,7 @@ class Row:
     def headers(self) -> list[tuple[str, str | bytes | None]]:
         """The record's Kafka headers: the lane, CloudEvents attributes on the facts that others read, the trace."""
         headers: list[tuple[str, str | bytes | None]] = [(lanes.HEADER, self.lane)]
-        if self.topic == "motet.events":
+        if self.topic in FACTS:
             headers += [
                 ("ce_specversion", b"1.0"),
                 ("ce_type", self.record_type.encode()),
@@ -155,7 +156,7 @@ class Hop:
             record = self.tools.codec.decode(message.value)
             key = door.present(key)
             if source.door:
-                door.check(key, record)
+                door.check(message.topic, key, record)
         except Undecodable as error:
             if self.is_ours(source, record):
                 self.dead_letter(message, error.code, str(error), park=self.ordered(source))
@@ -258,7 +259,7 @@ class Hop:
         """Sends a command that another client's partitioner misplaced to its own partition, byte for byte."""
         event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
         target = partition_of(key, self.tools.partitions)
-        self.append(FORWARDED, target, key, value, kind, event_id, None)
+        self.append(self.tools.service.forwarded, target, key, value, kind, event_id, None)
 
     def dead_letter(self, message: Message, code: str, reason: str, *, park: bool) -> None:
         """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""

@@ -119,7 +119,7 @@ def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
     record = hop.tools.codec.decode(message.value)
     key = door.present(message.key)
     if hop.inputs[message.topic].door:
-        door.check(key, record)
+        door.check(message.topic, key, record)
         if partition_of(key, hop.tools.partitions) != message.partition:
             if hop.is_ours(hop.inputs[message.topic], record):
                 hop.forward(key, message.value or b"", record.FULL_NAME)

@@ -141,5 +141,7 @@ class Service:
     # Several services read one door. Each command is forwarded, answered or buried by the one that owns it; the others see it and leave it
     # alone. None stands for a record that cannot be read.
     owns: Callable[[Command | None], bool] = everything
+    # Where commands go that came into another partition of its door than their own.
+    forwarded: str = "motet.forwarded"
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

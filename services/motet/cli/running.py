@@ -21,7 +21,7 @@ from motet.platform import Addresses, Platform, PlatformError, ProcessStatus, Se
 from motet.platform.finding import home
 from motet.platform.servers import java, libraries
 
-CORE = ("coordinator", "agents", "projector")
+CORE = ("coordinator", "agents", "leases", "projector")
 JAVA_MAJOR = 21
 FREE_BYTES = 3_000_000_000
 MEMORY_BYTES = 2_000_000_000

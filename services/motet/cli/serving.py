@@ -17,7 +17,7 @@ from motet.tools import load
 tools = typer.Typer(no_args_is_help=True, help="Tool services: run one, or see what a module offers.")
 
 
-def serve(service: Annotated[str, typer.Argument(help="coordinator, agents or projector")]) -> None:
+def serve(service: Annotated[str, typer.Argument(help="coordinator, agents, leases or projector")]) -> None:
     """Runs one of Motet's own services in this process until SIGTERM or Ctrl-C."""
     settings = find_settings()
     if service == "coordinator":
@@ -28,12 +28,18 @@ def serve(service: Annotated[str, typer.Argument(help="coordinator, agents or pr
         from motet import agents  # noqa: PLC0415
 
         Loop(agents.service(settings), settings).run()
+    elif service == "leases":
+        from motet import leases  # noqa: PLC0415
+
+        Loop(leases.service(settings), settings).run()
     elif service == "projector":
         from motet import projector  # noqa: PLC0415
 
         Loop(projector.service(settings), settings).run()
     else:
-        raise ConfigurationError(f"there is no service {service!r}; there are coordinator, agents and projector")
+        raise ConfigurationError(
+            f"there is no service {service!r}; there are coordinator, agents, leases and projector"
+        )
 
 
 @tools.command("serve")

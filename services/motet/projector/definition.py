@@ -37,6 +37,16 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view; `{schema}` in its query stands for the schema that it is made in."""
+
+    name: str
+    comment: str
+    query: str
+    columns: dict[str, str]
+
+
 def columns(*lines: tuple[str, str, str]) -> tuple[Column, ...]:
     """Columns from name, type and comment."""
     return tuple(Column(*line) for line in lines)

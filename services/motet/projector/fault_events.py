@@ -30,6 +30,7 @@ from motet.records import (
     CompensationStarted,
     EndedAttempt,
     Failure,
+    LeaseRefused,
     Meta,
 )
 
@@ -261,6 +262,11 @@ def breaker_changed(changes: Changes, record: BreakerChanged, at: str, partition
 
 def command_refused(changes: Changes, record: CommandRefused, at: str) -> None:
     """A command about something that is there was refused."""
+    changes.upsert(COMMANDS_REFUSED, refusal(record, record.agent, record.plan_id, at))
+
+
+def refusal(record: CommandRefused | LeaseRefused, agent: str, plan_id: str | None, at: str) -> Row:
+    """The row of a command that changed nothing."""
     reasons = [
         {
             "code": one.code,
@@ -269,16 +275,13 @@ def command_refused(changes: Changes, record: CommandRefused, at: str) -> None:
         }
         for one in record.reasons
     ]
-    changes.upsert(
-        COMMANDS_REFUSED,
-        {
-            "event_id": record.meta.event_id,
-            "command": record.command,
-            **owned(record.meta),
-            "agent": printable(record.agent),
-            "idempotency_key": printable(record.idempotency_key),
-            "plan_id": None if record.plan_id is None else printable(record.plan_id),
-            "reasons": json.dumps(reasons, ensure_ascii=False),
-            "refused_at": at,
-        },
-    )
+    return {
+        "event_id": record.meta.event_id,
+        "command": record.command,
+        **owned(record.meta),
+        "agent": printable(agent),
+        "idempotency_key": printable(record.idempotency_key),
+        "plan_id": None if plan_id is None else printable(plan_id),
+        "reasons": json.dumps(reasons, ensure_ascii=False),
+        "refused_at": at,
+    }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from motet.chassis.text import printable, readable
-from motet.projector import fault_events, plan_events
+from motet.projector import fault_events, lease_events, plan_events
 from motet.projector.changes import Changes, moment
 from motet.records import (
     ApprovalDecided,
@@ -33,6 +33,7 @@ from motet.records import (
     CompensationStarted,
     DeadLetter,
     DeadLetterRepaired,
+    LeaseEvent,
     Meta,
     PlanAdmitted,
     PlanEnded,
@@ -81,6 +82,9 @@ def fold(batch: Iterable[Placed]) -> Changes:
         record = one.record
         if isinstance(record, CommittedEvent):
             event(changes, one)
+        elif isinstance(record, LeaseEvent):
+            seen(changes, record.meta)
+            lease_events.lease_event(changes, record, moment(record.meta.recorded_at), one.offset)
         elif isinstance(record, DeadLetter):
             dead_letter(changes, record)
         elif isinstance(record, DeadLetterRepaired):
@@ -97,8 +101,7 @@ def event(changes: Changes, one: Placed) -> None:
     record = one.record
     meta: Meta = record.meta
     at = moment(meta.recorded_at)
-    first, last = changes.tenants.get(meta.tenant, (at, at))
-    changes.tenants[meta.tenant] = (min(first, at), max(last, at))
+    seen(changes, meta)
     changes.lineage.append(
         {
             "effect": meta.event_id,
@@ -132,6 +135,13 @@ def event(changes: Changes, one: Placed) -> None:
         case _:
             # Events that change no table are in `lineage` all the same.
             FAULTS.get(type(record), nothing)(changes, record, at)
+
+
+def seen(changes: Changes, meta: Meta) -> None:
+    """A tenant did something."""
+    at = moment(meta.recorded_at)
+    first, last = changes.tenants.get(meta.tenant, (at, at))
+    changes.tenants[meta.tenant] = (min(first, at), max(last, at))
 
 
 def nothing(changes: Changes, record: Any, at: str) -> None:

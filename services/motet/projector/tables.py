@@ -13,6 +13,7 @@ from motet.projector.fault_tables import (
     COMPENSATIONS,
     FORMER_ATTEMPTS,
 )
+from motet.projector.lease_tables import LEASE_REQUESTS
 
 PLANS: Final = Table(
     "plans",
@@ -300,4 +301,5 @@ PROGRESS: Final = Table(
 TABLES: Final = (
     *(PLANS, CALLS, RESOURCES, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
     *(FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, BREAKERS, COMMANDS_REFUSED),
+    LEASE_REQUESTS,
 )

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A view; `{schema}` in its query stands for the schema that it is made in."""
-
-    name: str
-    comment: str
-    query: str
-    columns: dict[str, str]
-
+from motet.projector.definition import View
+from motet.projector.lease_views import LEASE_WAITS, LEASES
 
 # What is known of the effect of a call, whatever its place in the history.
 STATE: Final = """CASE
@@ -102,4 +93,4 @@ FROM {schema}.lineage""",
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS)
+VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, LEASES, LEASE_WAITS)

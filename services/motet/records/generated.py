@@ -1953,6 +1953,515 @@ class Merged:
 
 
 @dataclass(frozen=True, slots=True)
+class AcquireLeases:
+    """Asks for a lease on one resource or several of a scope: all of them, or none. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasecommands.AcquireLeases"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    resources: tuple[str, ...]
+    duration_seconds: float
+    wait_seconds: float = 0.0
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "resources": self.resources,
+            "duration_seconds": self.duration_seconds,
+            "wait_seconds": self.wait_seconds,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> AcquireLeases:
+        return AcquireLeases(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            tuple(datum["resources"]),
+            datum["duration_seconds"],
+            datum["wait_seconds"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AskHolder:
+    """Asks who holds a resource at this place of the log. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasecommands.AskHolder"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    resource: str
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "resource": self.resource,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> AskHolder:
+        return AskHolder(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["resource"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseLease:
+    """Gives a lease back, or stops waiting for it. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasecommands.ReleaseLease"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    lease_id: str
+    token: int
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "lease_id": self.lease_id,
+            "token": self.token,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ReleaseLease:
+        return ReleaseLease(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["lease_id"],
+            datum["token"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RenewLease:
+    """Holds a lease longer: from now on for so many seconds. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasecommands.RenewLease"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    agent: str
+    lease_id: str
+    token: int
+    duration_seconds: float
+    correlation_id: str | None = None
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "agent": self.agent,
+            "lease_id": self.lease_id,
+            "token": self.token,
+            "duration_seconds": self.duration_seconds,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> RenewLease:
+        return RenewLease(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["agent"],
+            datum["lease_id"],
+            datum["token"],
+            datum["duration_seconds"],
+            datum["correlation_id"],
+            datum["traceparent"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class HolderTold:
+    """Who holds a resource at this place of the log."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.HolderTold"
+
+    meta: Meta
+    resource: str
+    lease_id: str | None
+    holder: str | None
+    token: int
+    expires_at: int | None
+    waiting: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "resource": self.resource,
+            "lease_id": self.lease_id,
+            "holder": self.holder,
+            "token": self.token,
+            "expires_at": self.expires_at,
+            "waiting": self.waiting,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> HolderTold:
+        return HolderTold(
+            Meta.from_avro(datum["meta"]),
+            datum["resource"],
+            datum["lease_id"],
+            datum["holder"],
+            datum["token"],
+            datum["expires_at"],
+            datum["waiting"],
+        )
+
+
+LeaseState = Literal["UNKNOWN", "WAITING", "HELD", "ENDED", "REFUSED"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseCommandRepeated:
+    """A command about leases came again under its key. It is answered as before, and nothing happens twice."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeaseCommandRepeated"
+
+    meta: Meta
+    command: str
+    idempotency_key: str
+    holder: str
+    lease_id: str
+    state: LeaseState
+    token: int
+    expires_at: int | None = None
+    answer_event_id: str | None = None
+    answer: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "command": self.command,
+            "idempotency_key": self.idempotency_key,
+            "holder": self.holder,
+            "lease_id": self.lease_id,
+            "state": self.state,
+            "token": self.token,
+            "expires_at": self.expires_at,
+            "answer_event_id": self.answer_event_id,
+            "answer": self.answer,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeaseCommandRepeated:
+        return LeaseCommandRepeated(
+            Meta.from_avro(datum["meta"]),
+            datum["command"],
+            datum["idempotency_key"],
+            datum["holder"],
+            datum["lease_id"],
+            datum["state"],
+            datum["token"],
+            datum["expires_at"],
+            datum["answer_event_id"],
+            datum["answer"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRefused:
+    """A command about leases was refused. Nothing changed."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeaseRefused"
+
+    meta: Meta
+    command: str
+    idempotency_key: str
+    holder: str
+    lease_id: str | None
+    reasons: tuple[Reason, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "command": self.command,
+            "idempotency_key": self.idempotency_key,
+            "holder": self.holder,
+            "lease_id": self.lease_id,
+            "reasons": [item.to_avro() for item in self.reasons],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeaseRefused:
+        return LeaseRefused(
+            Meta.from_avro(datum["meta"]),
+            datum["command"],
+            datum["idempotency_key"],
+            datum["holder"],
+            datum["lease_id"],
+            tuple([Reason.from_avro(item) for item in datum["reasons"]]),
+        )
+
+
+LeaseEnd = Literal["UNKNOWN", "RELEASED", "WITHDRAWN", "EXPIRED", "NOT_IN_TIME"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesExpired:
+    """A lease ended because its time was over."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeasesExpired"
+
+    meta: Meta
+    lease_id: str
+    holder: str
+    resources: tuple[str, ...]
+    token: int
+    end: LeaseEnd
+    due_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "lease_id": self.lease_id,
+            "holder": self.holder,
+            "resources": self.resources,
+            "token": self.token,
+            "end": self.end,
+            "due_at": self.due_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesExpired:
+        return LeasesExpired(
+            Meta.from_avro(datum["meta"]),
+            datum["lease_id"],
+            datum["holder"],
+            tuple(datum["resources"]),
+            datum["token"],
+            datum["end"],
+            datum["due_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesGranted:
+    """A lease is held: its holder has all its resources, and nobody else any of them."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeasesGranted"
+
+    meta: Meta
+    lease_id: str
+    idempotency_key: str
+    holder: str
+    resources: tuple[str, ...]
+    token: int
+    duration_seconds: float
+    granted_at: int
+    at_once: bool
+    expires_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "lease_id": self.lease_id,
+            "idempotency_key": self.idempotency_key,
+            "holder": self.holder,
+            "resources": self.resources,
+            "token": self.token,
+            "duration_seconds": self.duration_seconds,
+            "granted_at": self.granted_at,
+            "at_once": self.at_once,
+            "expires_at": self.expires_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesGranted:
+        return LeasesGranted(
+            Meta.from_avro(datum["meta"]),
+            datum["lease_id"],
+            datum["idempotency_key"],
+            datum["holder"],
+            tuple(datum["resources"]),
+            datum["token"],
+            datum["duration_seconds"],
+            datum["granted_at"],
+            datum["at_once"],
+            datum["expires_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesQueued:
+    """A lease waits: it is in line for all its resources, at this place of the log."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeasesQueued"
+
+    meta: Meta
+    lease_id: str
+    idempotency_key: str
+    holder: str
+    resources: tuple[str, ...]
+    duration_seconds: float
+    wait_until: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "lease_id": self.lease_id,
+            "idempotency_key": self.idempotency_key,
+            "holder": self.holder,
+            "resources": self.resources,
+            "duration_seconds": self.duration_seconds,
+            "wait_until": self.wait_until,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesQueued:
+        return LeasesQueued(
+            Meta.from_avro(datum["meta"]),
+            datum["lease_id"],
+            datum["idempotency_key"],
+            datum["holder"],
+            tuple(datum["resources"]),
+            datum["duration_seconds"],
+            datum["wait_until"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesReleased:
+    """A lease ended because its holder said so."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeasesReleased"
+
+    meta: Meta
+    lease_id: str
+    holder: str
+    resources: tuple[str, ...]
+    token: int
+    end: LeaseEnd
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "lease_id": self.lease_id,
+            "holder": self.holder,
+            "resources": self.resources,
+            "token": self.token,
+            "end": self.end,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesReleased:
+        return LeasesReleased(
+            Meta.from_avro(datum["meta"]),
+            datum["lease_id"],
+            datum["holder"],
+            tuple(datum["resources"]),
+            datum["token"],
+            datum["end"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeasesRenewed:
+    """A lease is held longer."""
+
+    FULL_NAME: ClassVar[str] = "motet.leases.LeasesRenewed"
+
+    meta: Meta
+    lease_id: str
+    holder: str
+    resources: tuple[str, ...]
+    token: int
+    expires_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "lease_id": self.lease_id,
+            "holder": self.holder,
+            "resources": self.resources,
+            "token": self.token,
+            "expires_at": self.expires_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesRenewed:
+        return LeasesRenewed(
+            Meta.from_avro(datum["meta"]),
+            datum["lease_id"],
+            datum["holder"],
+            tuple(datum["resources"]),
+            datum["token"],
+            datum["expires_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimerFired:
+    """Time for the leases of a scope: one is due. Time is data: a replay sees the same ends."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasetimers.LeaseTimerFired"
+
+    meta: Meta
+    due_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "due_at": self.due_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeaseTimerFired:
+        return LeaseTimerFired(
+            Meta.from_avro(datum["meta"]),
+            datum["due_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Repair:
     """Tells a service what to do with a dead letter of its own."""
 
@@ -2119,6 +2628,17 @@ Command = (
     | SetBudget
     | SettleCall
     | SubmitPlan
+    | AcquireLeases
+    | AskHolder
+    | ReleaseLease
+    | RenewLease
+)
+
+LeaseCommand = (
+    AcquireLeases
+    | AskHolder
+    | ReleaseLease
+    | RenewLease
 )
 
 CommittedEvent = (
@@ -2141,6 +2661,17 @@ CommittedEvent = (
     | PlanEnded
     | PlanRejected
     | RepairOrdered
+)
+
+LeaseEvent = (
+    HolderTold
+    | LeaseCommandRepeated
+    | LeaseRefused
+    | LeasesExpired
+    | LeasesGranted
+    | LeasesQueued
+    | LeasesReleased
+    | LeasesRenewed
 )
 
 Record = (
@@ -2177,6 +2708,19 @@ Record = (
     | InvokeCalls
     | StopCalls
     | Merged
+    | AcquireLeases
+    | AskHolder
+    | ReleaseLease
+    | RenewLease
+    | HolderTold
+    | LeaseCommandRepeated
+    | LeaseRefused
+    | LeasesExpired
+    | LeasesGranted
+    | LeasesQueued
+    | LeasesReleased
+    | LeasesRenewed
+    | LeaseTimerFired
     | Repair
     | CallsFinished
     | CallsReported
@@ -2217,6 +2761,19 @@ RECORDS: dict[str, type[Record]] = {
     "motet.invocations.InvokeCalls": InvokeCalls,
     "motet.invocations.StopCalls": StopCalls,
     "motet.journal.Merged": Merged,
+    "motet.leasecommands.AcquireLeases": AcquireLeases,
+    "motet.leasecommands.AskHolder": AskHolder,
+    "motet.leasecommands.ReleaseLease": ReleaseLease,
+    "motet.leasecommands.RenewLease": RenewLease,
+    "motet.leases.HolderTold": HolderTold,
+    "motet.leases.LeaseCommandRepeated": LeaseCommandRepeated,
+    "motet.leases.LeaseRefused": LeaseRefused,
+    "motet.leases.LeasesExpired": LeasesExpired,
+    "motet.leases.LeasesGranted": LeasesGranted,
+    "motet.leases.LeasesQueued": LeasesQueued,
+    "motet.leases.LeasesReleased": LeasesReleased,
+    "motet.leases.LeasesRenewed": LeasesRenewed,
+    "motet.leasetimers.LeaseTimerFired": LeaseTimerFired,
     "motet.repairs.Repair": Repair,
     "motet.results.CallsFinished": CallsFinished,
     "motet.results.CallsReported": CallsReported,

@@ -1,0 +1,10 @@
+"""The lease service: who may use which resources alone, for how long, and with which fencing token.
+
+Consumes `motet.lease-commands` (the door), `motet.lease-forwarded` and `motet.lease-timers`; produces `motet.leases`,
+`motet.lease-forwarded`, `motet.lease-timers`, `motet.merges` and `motet.dead-letters`. Its decisions are pure: `book` (lines, grants, tokens,
+ends) and `desk` (what a command leads to); `handler` turns what they decide into records.
+"""
+
+from motet.leases.handler import service
+
+__all__ = ["service"]
