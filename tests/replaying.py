@@ -1,4 +1,4 @@
-"""A coordinator's shard fed once more with what it took, in the order that it wrote down, beside what it published then.
+"""A shard fed once more with what it took, in the order that it wrote down, beside what it published then.
 
 The inputs come from the topics by the ranges of `Merged`; rows of its own are in a schema of their own, empty at first. What nothing but a
 clock caused, the timers, is taken from the log at the positions that it had. Everything else must come out again, byte for byte.
@@ -7,7 +7,7 @@ clock caused, the timers, is taken from the log at the positions that it had. Ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
@@ -21,10 +21,11 @@ from motet.chassis.message import Message
 from motet.chassis.registry import Registry
 from motet.chassis.service import Opening, Service
 from motet.chassis.settings import Settings
-from motet.records import Merged, TimerFired
+from motet.records import LeaseTimerFired, Merged, TimerFired
 from world import World
 
-SCHEMA = "replayed_coordinator"
+Timer = TimerFired | LeaseTimerFired
+TOPIC_OF = {TimerFired: "motet.timers", LeaseTimerFired: "motet.lease-timers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Log:
     inputs: dict[tuple[str, int], Message] = field(default_factory=dict)
     published: dict[tuple[str, int, int], Said] = field(default_factory=dict)
     merges: list[Merged] = field(default_factory=list)
-    timers: dict[str, TimerFired] = field(default_factory=dict)
+    timers: dict[str, Timer] = field(default_factory=dict)
 
 
 def stamp_of(message: Message) -> bytes:
@@ -78,7 +79,7 @@ def log_of(world: World, service: Service, codec: Codec, number: int, topics: se
             record = codec.decode(message.value)
             if isinstance(record, Merged):
                 merged[stamp.number] = record
-            if isinstance(record, TimerFired):
+            if isinstance(record, Timer):
                 log.timers[record.meta.event_id] = record
     log.merges = [merged[place] for place in sorted(merged)]
     return log
@@ -89,10 +90,11 @@ class Rerun:
 
     def __init__(self, settings: Settings, service: Service, number: int, partitions: int, log: Log) -> None:
         self.service, self.number, self.log = service, number, log
+        self.schema = f"replayed_{service.schema}"
         self.registry = Registry(settings.schema_registry_url)
         self.codec = Codec(self.registry)
-        database.migrate(settings.postgres_url, SCHEMA, service.migrations)
-        self.connection = database.connect(settings.postgres_url, SCHEMA, "replay")
+        database.migrate(settings.postgres_url, self.schema, service.migrations)
+        self.connection = database.connect(settings.postgres_url, self.schema, "replay")
         told = structlog.get_logger()
         self.tools = Tools(service, partitions, self.codec, self.connection, crashpoints.nothing, told)
         self.shard = shard.claim(self.connection, number, tuple(one.topic for one in service.inputs))
@@ -129,16 +131,16 @@ class Rerun:
 
     def close(self) -> None:
         """Ends it."""
-        self.connection.execute(f"DROP SCHEMA {SCHEMA} CASCADE".encode())
+        self.connection.execute(f"DROP SCHEMA {self.schema} CASCADE".encode())
         self.connection.close()
         self.registry.close()
 
 
-def fire(timers: Mapping[str, TimerFired], service: str, number: int, hop: Hop) -> None:
+def fire(timers: Mapping[str, Timer], service: str, number: int, hop: Hop) -> None:
     """Emits the timers that the log has at the positions that come now."""
     hop.exogenous = True
     while (fired := timers.get(derived_id(service, number, hop.position))) is not None:
         was = fired.meta
         again = (was.causation_id, was.recorded_at, was.tenant, was.domain, was.correlation_id, was.traceparent)
-        hop.emit("motet.timers", TimerFired(hop.meta(*again), fired.plan_id, fired.due_at))
+        hop.emit(TOPIC_OF[type(fired)], replace(fired, meta=hop.meta(*again)))
     hop.exogenous = False

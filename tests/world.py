@@ -114,6 +114,10 @@ class World:
         """Starts the projector."""
         return self.start("projector", "serve", "projector", **environment)
 
+    def leases(self, **environment: str) -> Process:
+        """Starts the lease service."""
+        return self.start("leases", "serve", "leases", **environment)
+
     def tools(self, module: str, **environment: str) -> Process:
         """Starts the tool service of a module."""
         return self.start(f"tools-{Path(module).stem}", "tools", "serve", module, **environment)

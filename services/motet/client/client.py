@@ -21,6 +21,7 @@ from motet.chassis.registry import Registry
 from motet.client.answers import Answers, Sent
 from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
+from motet.client.leases.on_motet import Ear, MotetLeases
 from motet.client.outcome import Outcome, outcome_of
 from motet.client.plans import Call, Mode, command
 from motet.client.policy import Policy
@@ -64,7 +65,7 @@ class Client:
 
     Addresses come from the arguments, else from MOTET_KAFKA_BOOTSTRAP and MOTET_SCHEMA_REGISTRY_URL, else from the platform that runs
     under `.motet`. Tenant, domain and agent are defaults for `submit`; `direct` has the commands about what is there (cancel, approve, settle
-    and others).
+    and others), `leases` those about leases.
     """
 
     def __init__(
@@ -88,6 +89,8 @@ class Client:
         self.waiting: dict[str, list[Future[Outcome]]] = {}
         self.answers = Answers()
         self.direct = Directing(self)
+        self.ear = Ear(self)
+        self.leases = MotetLeases(self, self.ear, domain, agent)
         self.producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -180,6 +183,24 @@ class Client:
         self.flush()
         return Sent(asked.idempotency_key, future)
 
+    def put(self, topic: str, asked: Command) -> str:
+        """Puts a command on a topic; its place there, `topic:partition:offset`. Raises SubmitFailed."""
+        try:
+            value = self.codec.encode(topic, asked)
+        except (UnicodeEncodeError, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the command cannot be written as Avro: {error}") from error
+        place: Future[str] = Future()
+
+        def delivered(error: KafkaError | None, message: Any) -> None:
+            if error is None:
+                place.set_result(f"{message.topic()}:{message.partition()}:{message.offset()}")
+            else:
+                place.set_exception(SubmitFailed(f"Kafka did not take the command: {error.str()}"))
+
+        self.producer.produce(topic, value, domain_key(asked.tenant, asked.domain), on_delivery=delivered)
+        self.flush()
+        return place.result(FLUSH_SECONDS)
+
     def run(self, calls: Sequence[Call], *, timeout_seconds: float | None = 60.0, **options: Any) -> Outcome:
         """Submits calls and waits for their end; the options are those of `submit`."""
         return self.submit(calls, **options).wait(timeout_seconds)
@@ -262,6 +283,7 @@ class Client:
         """Hands over what was submitted, and ends the threads. Futures that are still open are cancelled."""
         self.producer.flush(FLUSH_SECONDS)
         self.listener.close()
+        self.ear.close()
         self.registry.close()
         with self.lock:
             futures = [future for group in self.waiting.values() for future in group]

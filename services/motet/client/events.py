@@ -60,7 +60,7 @@ class Tail:
         try:
             metadata = self.consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
             if metadata.error is not None or not metadata.partitions:
-                raise EventsUnavailable(f"topic {topic} does not exist: is the coordinator running? (`motet status`)")
+                raise EventsUnavailable(f"topic {topic} does not exist: do Motet's services run? (`motet status`)")
             starts = []
             for number in sorted(metadata.partitions if start is None else {start[0]}):
                 _, end = self.consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=ANSWER_SECONDS)
@@ -104,13 +104,13 @@ class Tail:
 
 
 class Listener:
-    """A thread that hands each message on `motet.events` from now on to a function."""
+    """A thread that hands each message on a topic from now on to a function."""
 
-    def __init__(self, bootstrap: str, take: Callable[[Message], None]) -> None:
-        self.tail = Tail(bootstrap)
+    def __init__(self, bootstrap: str, take: Callable[[Message], None], topic: str = EVENTS) -> None:
+        self.tail = Tail(bootstrap, topic)
         self.take = take
         self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self.run, name="motet-events", daemon=True)
+        self.thread = threading.Thread(target=self.run, name=topic, daemon=True)
         self.thread.start()
 
     def run(self) -> None:

@@ -3,8 +3,11 @@
 Consumes `motet.lease-commands` (the door), `motet.lease-forwarded` and `motet.lease-timers`; produces `motet.leases`,
 `motet.lease-forwarded`, `motet.lease-timers`, `motet.merges` and `motet.dead-letters`. Its decisions are pure: `book` (lines, grants, tokens,
 ends) and `desk` (what a command leads to); `handler` turns what they decide into records.
+
+`fence` checks a token in the transaction that writes what the lease protects; `prepare` makes the table that it needs.
 """
 
+from motet.chassis.fencing import StaleToken, fence, prepare
 from motet.leases.handler import service
 
-__all__ = ["service"]
+__all__ = ["StaleToken", "fence", "prepare", "service"]

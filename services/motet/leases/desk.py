@@ -6,22 +6,15 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from motet.chassis.canonical import digest
 from motet.leases.book import Book
 from motet.leases.lease import Lease, Step
 from motet.leases.limits import LeaseLimits
-from motet.plan.identity import command_digest, key_digest
+from motet.plan.identity import lease_id_of
 from motet.plan.text import carriable
 from motet.records import AcquireLeases, LeaseCommand, Reason, ReleaseLease, RenewLease
 
 MILLISECONDS: Final = 1_000
 Refusal = tuple[Reason, ...]
-
-
-def lease_id_of(command: AcquireLeases) -> str:
-    """A lease's id, 32 hex digits: derived from key and content, so that the client knows it before anyone answered."""
-    key = key_digest(command.tenant, command.domain, command.idempotency_key)
-    return digest(key, command_digest(command))[:32]
 
 
 class Desk:

@@ -14,12 +14,12 @@ from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.leases import tables
 from motet.leases.commands import Commands, Known
-from motet.leases.desk import Desk, Refusal, lease_id_of
+from motet.leases.desk import Desk, Refusal
 from motet.leases.lease import Ended, Scope, Step
 from motet.leases.limits import LeaseLimits
 from motet.leases.telling import EVENTS, Cause, tell
 from motet.plan.admission import valid_correlation, valid_traceparent
-from motet.plan.identity import command_digest, key_digest
+from motet.plan.identity import command_digest, key_digest, lease_id_of
 from motet.plan.limits import Limits
 from motet.records import (
     AcquireLeases,

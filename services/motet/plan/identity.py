@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from motet.chassis.canonical import compact, digest
 from motet.modes import named
-from motet.records import Command, Policy, SubmitPlan
+from motet.records import AcquireLeases, Command, Policy, SubmitPlan
 
 # Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
 NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent")
@@ -18,7 +18,7 @@ def key_digest(tenant: str, domain: str, idempotency_key: str) -> str:
 def command_digest(command: Command) -> str:
     """SHA-256 over what a command asks for; where it came from and how it is traced does not count."""
     if not isinstance(command, SubmitPlan):
-        asked = {name: value for name, value in command.to_avro().items() if name not in NOT_ASKED}
+        asked = {name: plain(value) for name, value in command.to_avro().items() if name not in NOT_ASKED}
         return digest(compact([command.FULL_NAME, asked]))
     calls = [[c.call_id, c.tool, c.contract_version, c.arguments, list(c.after)] for c in command.calls]
     asked_of_plan: list[object] = [command.agent, command.isolation, calls]
@@ -42,3 +42,9 @@ def plan_id_of(command: SubmitPlan) -> str:
     """A plan's id, 32 characters: derived from key and content, so that a refused reuse of a key has an id of its own."""
     key = key_digest(command.tenant, command.domain, command.idempotency_key)
     return named(digest(key, command_digest(command)), command.mode)
+
+
+def lease_id_of(command: AcquireLeases) -> str:
+    """A lease's id, 32 hex digits, derived as a plan's is."""
+    key = key_digest(command.tenant, command.domain, command.idempotency_key)
+    return digest(key, command_digest(command))[:32]

@@ -24,7 +24,7 @@ LEASE_REQUESTS: Final = Table(
             "Its fencing token, above all that were given out before in its scope. Null if never held.",
         ),
         ("asked_at", "timestamptz", "When Kafka had the command."),
-        ("duration_seconds", "double precision", "How long it was asked for."),
+        ("duration_seconds", "float8", "How long it was asked for."),
         ("wait_until", "timestamptz", "Until when it might wait. Null if it was granted at once."),
         ("granted_at", "timestamptz", "Since when it is held, or was."),
         ("expires_at", "timestamptz", "Until when it is held unless it is renewed."),
