@@ -48,8 +48,13 @@ class Alarms:
 
     def set(self, plan: Plan, board: Board) -> None:
         """Notes when a plan is to be looked at next."""
-        alarms = [call_alarm(call, board.contract_of(call)) for _, call in plan.everything() if call.open]
-        due = min((alarm for alarm in (plan_alarm(plan), *alarms) if alarm), default=0)
+        due = plan_alarm(plan)
+        for call in plan.calls if not plan.compensations else [call for _, call in plan.everything()]:
+            # Most calls have ended, or wait for nothing that has a time.
+            if (call.status != "DONE" or call.lingers) and (call.status != "WAITING" or call.due):
+                alarm = call_alarm(call, board.contract_of(call))
+                if alarm and (alarm < due or not due):
+                    due = alarm
         if due and due != plan.alarm:
             heapq.heappush(self.heap, (due, plan.plan_id))
         plan.alarm = due

@@ -28,6 +28,9 @@ class Verdict:
     at: int = 0
 
 
+SUCCEEDED: Final = Verdict("END", "SUCCEEDED", None)
+
+
 def unknown(call: Call, end: FinishedCall) -> bool:
     """Whether an attempt's end leaves open if the call happened in it; of one that only asks: if it happened at all."""
     if call.asks and end.outcome != "SUCCEEDED":
@@ -44,9 +47,9 @@ def doubtful(call: Call, end: FinishedCall) -> bool:
 
 def verdict(call: Call, contract: Contract, end: FinishedCall, now: int) -> Verdict:
     """What follows an attempt's end. Changes nothing."""
-    error = end.error or Failure("FAILED", "the tool gave no reason")
     if end.outcome == "SUCCEEDED":
-        return Verdict("END", "SUCCEEDED", None)
+        return SUCCEEDED
+    error = end.error or Failure("FAILED", "the tool gave no reason")
     open_end = unknown(call, end)
     if open_end and call.effect == "RECONCILABLE" and not call.asks:
         return Verdict("RECONCILE", "IN_DOUBT", error, now)

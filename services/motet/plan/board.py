@@ -52,6 +52,8 @@ class Board:
 
     def note_grants(self) -> None:
         """Tells calls that the queues gave them everything."""
+        if not self.lines.queues.newly_granted:
+            return
         for name, index in self.lines.queues.take_granted():
             plan = self.plans.get(name.partition("#")[0])
             # A call may be granted and skipped in one step, the last of its plan.

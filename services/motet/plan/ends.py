@@ -205,6 +205,8 @@ def skipped(plan: Plan, index: int) -> Failure:
 
 def look_at_batch(board: Board, plan: Plan, index: int, outcome: CallOutcome) -> None:
     """What a call's end means for its siblings, by the plan's policy."""
+    if plan.policy.batch == "COLLECT_ALL":
+        return
     going_on = sum(call.status != "DONE" for call in plan.calls)
     if plan.barrier or not going_on:
         return

@@ -43,6 +43,8 @@ class Guards:
     def hinder(self, plan: Plan, index: int, call: Call, contract: Contract, now: int) -> Hindrance:
         """Reserves what an attempt may cost and lets it pass, or says why not."""
         ledgers = self.ledgers_of(plan)
+        if not ledgers and not contract.record.breaker_failures:
+            return Hindrance()
         wanted = reservation(call, contract)
         for whose, ledger in ledgers:
             place = ledger.beyond(wanted, counting_reserved=True)
@@ -76,7 +78,9 @@ class Guards:
 
     def ended(self, plan: Plan, index: int, call: Call, contract: Contract, end: FinishedCall, now: int) -> list[Fact]:
         """Settles what an attempt cost, and tells the breaker how it went."""
-        facts = []
+        facts: list[Fact] = []
+        if not self.ledgers and plan.ledger is None and not contract.record.breaker_failures:
+            return facts
         happened = end.outcome not in ("FAILED", "CANCELLED")
         if not call.asks:
             reserved, spent = reservation(call, contract, sent=True), spending(call, contract, end, happened=happened)

@@ -50,6 +50,9 @@ class Lines:
 
     def enter(self, plan: Plan) -> None:
         """Everything of a plan that waits for no person gets in line."""
+        if not any(call.approval for call in plan.calls):
+            self.line_up(plan, plan.plan_id, plan.order)
+            return
         for index in plan.order:
             call = plan.calls[index]
             waits = call.approval in ("NEEDED", "ASKED") or any(
@@ -114,6 +117,8 @@ class Lines:
 
     def kept(self, plan: Plan, name: str) -> list[int]:
         """The calls of a line of which something is still open."""
+        if not plan.compensations and all(call.status == "DONE" and not call.lingers for call in plan.calls):
+            return []
         return [index for index, _ in plan.everything() if self.keeps(plan, index) and plan.line_of(index) == name]
 
     def keeps(self, plan: Plan, index: int) -> bool:

@@ -141,6 +141,8 @@ class Plan:
         after = [call.after for call in self.calls]
         self.order = topological_order(after)
         self.followers = [[] for _ in self.calls]
+        if not any(after):
+            return
         for index, call in enumerate(self.calls):
             call.waits = sum(not self.lets_pass(self.calls[before]) for before in call.after)
             for before in call.after:

@@ -169,6 +169,8 @@ class Schedule:
         committed = plan.commit()
         if committed:
             board.out.append(Committed(plan, tuple(committed)))
+        if not plan.complete and not plan.undoing:
+            return
         if plan.complete and not plan.ended and not plan.undoing:
             undoing.begin(board, plan)
         if plan.undoing:
