@@ -83,8 +83,8 @@ def test_what_is_broken_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyP
     story = shrink(failure.seed, PLANS)
     assert story is not None
     assert story.promise == failure.promise
-    assert story.asked <= 6
-    assert story.choices <= 16
+    assert story.asked <= 8
+    assert story.choices <= 20
     assert 0 < len(story.lines) <= 60
 
 

@@ -34,6 +34,8 @@ from motet.simulation.tools import CONTRACTS, LIMITS, TOOLSETS
 from motet.simulation.violations import Violation
 
 REUSED: Final = (Reason("KEY_REUSED", "the key was used with other content", None),)
+# A careful run compares all rows with all plans once in so many commits, and whenever its process ends.
+EVERYTHING: Final = 8
 OPEN, REJECTED, ENDED = "OPEN", "REJECTED", "ENDED"
 Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]]]
 
@@ -57,6 +59,7 @@ class Coordinator:
         self.out: list[tuple[Lane, Any]] = []
         self.careful = careful
         self.rows: dict[str, str] = {}
+        self.commits = 0
         self.journal: list[tuple[int, str, Any]] | None = [] if keeps else None
         self.published: list[str] | None = [] if keeps else None
         # By plan: what its terminal event says, if it is kept.
@@ -162,7 +165,9 @@ class Coordinator:
                 self.rows.pop(plan.plan_id, None)
             else:
                 self.rows[plan.plan_id] = to_state(plan)
-        self.written()
+        self.commits += 1
+        if self.commits % EVERYTHING == 0:
+            self.written()
 
     def restore(self, rows: Rows) -> None:
         """A new process has what the rows say."""
@@ -248,7 +253,7 @@ class Coordinator:
         judge = self.judge
         if not judge.silent:
             for plan in self.schedule.board.changed.values():
-                if len(plan.entered) > 1 or judge.watches[plan.plan_id].template.approvals:
+                if len(plan.entered) > 1 or plan.plan_id in judge.special:
                     judge.entered(plan, self.position)
 
     def started(self, plan: Plan, step: Started) -> None:

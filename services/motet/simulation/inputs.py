@@ -27,7 +27,7 @@ ACCOUNTS: Final = "abcdefgh"
 USUAL: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "bank.move", "post.pay", "post.note")
 ANY: Final = (*USUAL, "post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call")
 UNDOABLE: Final = ("bank.put", "bank.draw", "bank.look", "post.pay", "post.note")
-CALLS: Final = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
+CALLS: Final = (*(1,) * 15, 2, 2, 2, 3, 4)
 # Rejected for its tool, its edges, its policy.
 BAD: Final = ("tool", "edge", "policy")
 
@@ -43,7 +43,7 @@ class Template:
     # The pieces of its calls: what the constructor takes by place, and what few calls have.
     heads: tuple[tuple[Any, ...], ...] = ()
     approvals: tuple[tuple[int, float], ...] = ()
-    undo_versions: tuple[int, ...] = ()
+    undo_versions: tuple[tuple[int, int], ...] = ()
     # The place of each call in the plan's order.
     places: tuple[int, ...] = ()
     seconds: int = 0
@@ -54,8 +54,8 @@ class Template:
         """The plan, as admission returns it at a time."""
         of = self.command
         calls = [Call(*head) for head in self.heads]
-        for call, version in zip(calls, self.undo_versions, strict=True):
-            call.undo_version = version
+        for index, version in self.undo_versions:
+            calls[index].undo_version = version
         for index, seconds in self.approvals:
             calls[index].approval, calls[index].approval_seconds = "NEEDED", seconds
         model = self.plan
@@ -91,7 +91,7 @@ def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
         plan,
         heads=tuple(heads),
         approvals=tuple((i, call.approval_seconds) for i, call in enumerate(plan.calls) if call.approval),
-        undo_versions=tuple(call.undo_version for call in plan.calls),
+        undo_versions=tuple((i, call.undo_version) for i, call in enumerate(plan.calls) if call.undo_version),
         places=tuple(plan.order.index(index) for index in range(len(plan.calls))),
         seconds=plan.deadline,
         keeps=plan.isolation == "PLAN" and not plan.in_line,

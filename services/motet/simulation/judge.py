@@ -86,6 +86,8 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.watches: dict[str, Watch] = {}
+        # Plans of which some calls get in line later.
+        self.special: set[str] = set()
         # What people are asked: kind, plan, index.
         self.matters: list[tuple[str, str, int]] = []
         self.hears: dict[Any, Callable[[Watch, int, dict[str, Any]], None]] = {
@@ -102,6 +104,8 @@ class Judge:
     def admitted(self, template: Template, position: int) -> None:
         """A plan is admitted at a place in the log."""
         self.watches[template.plan_id] = Watch(template, position)
+        if template.approvals:
+            self.special.add(template.plan_id)
 
     def started(self, plan: Plan, invocations: Sequence[Invocation]) -> None:
         """Attempts begin."""

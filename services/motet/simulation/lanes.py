@@ -17,7 +17,7 @@ ALL: Final = 1_000_000
 class Lane:
     """One lane, its writer's end and its reader's."""
 
-    __slots__ = ("name", "offset", "published", "records", "repeats", "taken", "wire")
+    __slots__ = ("behind", "name", "offset", "published", "records", "repeats", "taken", "wire")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -28,6 +28,8 @@ class Lane:
         self.offset = 0
         self.taken = 0
         self.repeats = 0
+        # How many records lie before the reader.
+        self.behind = 0
 
     def commit(self, record: Any) -> None:
         """A record is in the outbox."""
@@ -36,32 +38,26 @@ class Lane:
     def publish(self) -> None:
         """What is in the outbox and not on the partition is produced."""
         size = len(self.records)
-        while self.published < size:
-            self.published += 1
-            self.wire.append(self.published)
+        if self.published < size:
+            self.behind += size - self.published
+            self.wire.extend(range(self.published + 1, size + 1))
+            self.published = size
 
     def publish_again(self, count: int) -> None:
         """A writer that does not know how far it came produces the last records again, in their order."""
         size = len(self.records)
-        self.wire.extend(range(max(1, self.published - count + 1), size + 1))
+        again = range(max(1, self.published - count + 1), size + 1)
+        self.wire.extend(again)
+        self.behind += len(again)
         self.published = size
-
-    @property
-    def waiting(self) -> int:
-        """How many records lie before the reader."""
-        return len(self.wire) - self.offset
 
     def take(self, limit: int) -> list[Any]:
         """The next records, each once."""
-        out = []
         wire, records = self.wire, self.records
-        end = min(len(wire), self.offset + limit)
-        while self.offset < end:
-            number = wire[self.offset]
-            self.offset += 1
-            if self.is_next(number):
-                out.append(records[number - 1])
-        return out
+        start = self.offset
+        self.offset = end = min(len(wire), start + limit)
+        self.behind -= end - start
+        return [records[number - 1] for number in wire[start:end] if self.is_next(number)]
 
     def is_next(self, number: int) -> bool:
         """Whether a record is the one that is due. A repeat is not; a gap stops the lane loudly."""
@@ -81,7 +77,9 @@ class Lane:
     def back_to(self, place: tuple[int, int]) -> None:
         """The reader's transaction is rolled back."""
         self.offset, self.taken = place
+        self.behind = len(self.wire) - self.offset
 
     def rewind(self, count: int) -> None:
         """The reader reads some records again."""
         self.offset = max(0, self.offset - count)
+        self.behind = len(self.wire) - self.offset

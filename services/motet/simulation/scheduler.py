@@ -76,6 +76,9 @@ class Driver:
         self.spacing = max(1, 6 * plans // max(1, mix.faults))
         self.until = 1 + int(self.random() * self.spacing)
         self.faults = mix.faults
+        self.left = len(course.asked)
+        self.inputs = tuple(zip(DECIDE, course.coordinator.inputs, strict=True))
+        self.hosts = tuple((number, host, host.inbox) for number, host in enumerate((course.bank, course.post)))
         # Nobody can do anything until something else happens.
         self.helpless = False
 
@@ -103,19 +106,17 @@ class Driver:
     def choose(self) -> Action | None:
         """Something that can happen now; nothing only if nothing can."""
         course, chance = self.course, self.random
-        coordinator = course.coordinator
         can: list[Action] = []
-        if course.next_asked < len(course.asked) and len(coordinator.schedule.plans) < OPEN:
+        if self.left > course.next_asked and len(course.coordinator.schedule.board.plans) < OPEN:
             can.append(SUBMIT[int(chance() * 3)])
-        for number, lane in enumerate(coordinator.inputs):
-            if lane.offset < len(lane.wire):
-                can.append(DECIDE[number][int(chance() * 4)])
-        for number, host in enumerate((course.bank, course.post)):
-            inbox = host.inbox
-            if inbox.offset < len(inbox.wire) or host.ended:
+        for decides, lane in self.inputs:
+            if lane.behind:
+                can.append(decides[int(chance() * 4)])
+        for number, host, inbox in self.hosts:
+            if inbox.behind or host.ended:
                 can.append(TAKE[number][int(chance() * 4)])
             if host.running:
-                can.append(("run", number + 10 * int(chance() * len(host.running))))
+                can.append(RUN[number][int(chance() * 8)])
             if host.late:
                 can.append(("come_back", number))
         if can:
@@ -145,5 +146,10 @@ class Driver:
 
 SUBMIT: Final = (("submit", 1), ("submit", 2), ("submit", 4))
 DECIDE: Final = tuple(tuple(("decide", 10 * limit + lane) for limit in (1, 2, 4, 16)) for lane in range(4))
+# One of those that run, or all of them.
+RUN: Final = tuple(
+    (*(("run", host + 10 * place) for place in range(5)), *(("run_all", host + 10 * place) for place in range(3)))
+    for host in range(2)
+)
 TAKE: Final = tuple(tuple((word, limit) for limit in (1, 2, 4, 16)) for word in ("bank_takes", "post_takes"))
 FAULTS: Final = ("lose", "die", "restart", "crash", "crash", "repeat", "repeat", "give_up")

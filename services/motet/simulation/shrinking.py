@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from motet.simulation.coordinator import compare_replay
 from motet.simulation.course import Action, Course
 from motet.simulation.inputs import Asked
-from motet.simulation.runs import BROKEN, Kind, Total, attempt, raised, same_histories, start
+from motet.simulation.runs import BROKEN, OTHER, Kind, Total, attempt, raised, same_histories, start
 from motet.simulation.scheduler import script
 from motet.simulation.violations import Violation
 
@@ -96,7 +96,9 @@ def shrink(seed: int, plans: int) -> Story | None:
     promise, message = failure.promise, failure.message
     asked = script(seed, plans).asked
     shrinker = Shrinker(kind, promise)
-    if not shrinker.fails(asked, actions):
+    cut = actions.index(OTHER) if OTHER in actions else len(actions)
+    actions = next((some for some in (actions[:cut], actions[cut + 1 :]) if shrinker.fails(asked, some)), [])
+    if not actions and not shrinker.fails(asked, actions):
         # It takes the other run of a pair, or chance itself: told as it is.
         return Story((), promise, message, len(asked), len(actions), shrinker.trials)
     before = -1
