@@ -9,25 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from motet.plan import Call, Plan
-from motet.records import (
-    ApproveCall,
-    DenyCall,
-    ResumeCompensation,
-    SettleCall,
-)
 from motet.simulation.coordinator import Coordinator
 from motet.simulation.host import Host
-from motet.simulation.inputs import TENANT, Asked
+from motet.simulation.inputs import Asked
 from motet.simulation.judge import Judge
 from motet.simulation.lanes import ALL, Lane
 from motet.simulation.oracle import compare
+from motet.simulation.people import People
 from motet.simulation.tools import TOOLSETS
 from motet.simulation.violations import Violation
-from motet.simulation.world import REFUSED, World
+from motet.simulation.world import World
 
 Action = tuple[str, int]
-Head = tuple[str, str, str, str, str]
 START: Final = 1_000_000
 HOUR: Final = 3_600_000
 TWO_DAYS: Final = 48 * HOUR
@@ -48,13 +41,13 @@ class Course:
         self.coordinator = Coordinator(self.judge, careful=careful, keeps=keeps)
         self.bank, self.post = (Host(name, self.coordinator, self.judge, self.world) for name in TOOLSETS)
         self.hosts = {host.toolset: host for host in (self.bank, self.post)}
+        self.people = People(self.judge, self.coordinator, self.hosts.values())
         self.next_asked = 0
         # The broker's clock, and how far the coordinator's machine is beyond it.
         self.now = START
         self.skew = 0
         self.deliveries = 0
         self.faults = 0
-        self.people = 0
         self.answered: dict[str, int] = {}
         self.story: list[str] | None = [] if tells else None
         self.steps = 0
@@ -282,62 +275,15 @@ class Course:
 
     def help(self, _: int) -> bool:
         """A person looks at the first thing that somebody is asked about, and sends a command."""
-        matters = self.judge.matters
-        for _round in range(len(matters)):
-            kind, plan_id, index = matters.pop(0)
-            command = self.command_about(kind, plan_id, index)
-            if command == "later":
-                matters.append((kind, plan_id, index))
-            elif command is not None:
-                door = self.coordinator.door
-                door.records.append(Asked("person", None, command))
-                door.publish()
-                if self.story is not None:
-                    self.tell(f"a person sends {type(command).__name__} about plan {plan_id}")
-                return True
-        return False
-
-    def command_about(self, kind: str, plan_id: str, index: int) -> Any:
-        """What a person sends; nothing if it is settled already, `later` if nobody can know yet."""
-        plan = self.coordinator.schedule.plans.get(plan_id)
-        call = None if plan is None else plan.call_at(index)
-        if plan is None or call is None:
-            return None
-        self.people += 1
-        head = (f"h{self.people}", TENANT, plan.domain, "boss", plan_id)
-        if kind == "ask":
-            return self.decision(head, call)
-        return self.resumption(head, plan) if kind == "failed" else self.finding(head, plan, index, call)
-
-    def decision(self, head: Head, call: Call) -> Any:
-        """About a call that needs an approval: nobody decides about one in eight."""
-        mind = int(call.arguments_sha256[:4], 16) % 8
-        if call.approval != "ASKED" or call.status != "WAITING" or mind == 0:
-            return None
-        kind = DenyCall if mind == 1 else ApproveCall
-        return kind(*head, call.call_id, call.arguments_sha256, "so it is")
-
-    def resumption(self, head: Head, plan: Plan) -> Any:
-        """About a compensation that failed: it is tried once more, then undone by other means."""
-        if not plan.undo_failed:
-            return None
-        if any(one.in_doubt for one in plan.compensations.values()):
-            return "later"
-        again = self.judge.watches[plan.plan_id].resumed == 0
-        return ResumeCompensation(*head, () if again else (plan.calls[plan.undo[0]].call_id,))
-
-    def finding(self, head: Head, plan: Plan, index: int, call: Call) -> Any:
-        """About a call in doubt: a person looks at the world, once nothing of it can be under way any more."""
-        if not call.in_doubt:
-            return None
-        if any(host.in_flight(call.key) for host in self.hosts.values()):
-            return "later"
-        size = len(plan.calls)
-        result = self.world.result_of(call.key)
-        happened = result is not None and result != REFUSED
-        finding: Any = "HAPPENED" if happened else "DID_NOT_HAPPEN"
-        name = plan.calls[index % size].call_id
-        return SettleCall(*head, name, index >= size, finding, result if happened else None)
+        command = self.people.command()
+        if command is None:
+            return False
+        door = self.coordinator.door
+        door.commit(Asked("person", None, command))
+        door.publish()
+        if self.story is not None:
+            self.tell(f"a person sends {type(command).__name__} about plan {command.plan_id}")
+        return True
 
     # -- the end -----------------------------------------------------------------------------------------------------------
 
