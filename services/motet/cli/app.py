@@ -27,7 +27,7 @@ for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.re
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
-    *(looking.approvals, looking.compensations, looking.budgets, looking.breakers),
+    *(looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),
 ):
     app.command(rich_help_panel="When something goes otherwise")(direct_command)
 app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes otherwise")

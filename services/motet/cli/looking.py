@@ -130,6 +130,23 @@ def compensations(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = 
     )
 
 
+def conflicts(
+    resource: Annotated[str | None, typer.Option(help="Only conflicts over this resource.")] = None,
+    tenant: Tenant = None,
+    last: Last = SHOWN,
+    json: JsonOption = False,
+) -> None:
+    """Calls that met another version than they expected: both sides, and what followed."""
+    rows = query(
+        "SELECT at, resource, plan_id, index, tool, attempt, expected, found, found_plan_id, found_index, found_key, found_at, next "
+        "FROM conflicts WHERE %s::text IS NULL OR resource = %s ORDER BY hlc DESC, event_id, resource LIMIT %s",
+        (resource, resource, last),
+        tenant,
+    )
+    names = ("resource", "plan_id", "index", "attempt", "expected", "found", "found_plan_id", "found_index", "next")
+    lines(rows, names, json, "no call met another version than it expected")
+
+
 def budgets(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = False) -> None:
     """What plans and agents may spend, have reserved and have spent."""
     rows = query(

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.client.policy import Budget, Policy
+from motet.records import ExpectedVersion, PlannedCall, SubmitPlan
 from motet.records import Mode as RecordMode
-from motet.records import PlannedCall, SubmitPlan
 
 # Who coordinates a plan: the coordinator; the agents' service alone, for calls that conflict with nobody; the agents' service, which asks
 # the coordinator for what conflicts.
@@ -34,7 +34,8 @@ class Call:
 
     A value `{"$result": {"call": "c0", "pointer": "/id"}}` takes (a part of) an earlier call's result. Without an `id` a call is
     `c0`, `c1` … by its place. `after` names calls that must have succeeded before; `version` picks a contract, or else the newest.
-    With `approval` a person must approve the call, whatever its contract says.
+    With `approval` a person must approve the call, whatever its contract says. `expected` are versions of resources: if one of them was
+    written meanwhile, a transactional call does nothing and ends with VERSION_CONFLICT.
     """
 
     tool: str
@@ -44,6 +45,7 @@ class Call:
     version: int | None = None
     approval: bool = False
     approval_seconds: float | None = None
+    expected: Mapping[str, int] = field(default_factory=dict)
 
 
 class WrittenCall(BaseModel):
@@ -58,6 +60,7 @@ class WrittenCall(BaseModel):
     version: int | None = None
     approval: bool = False
     approval_seconds: Annotated[float, Field(strict=False)] | None = None
+    expected: dict[str, int] = {}
 
 
 class WrittenBudget(BaseModel):
@@ -119,6 +122,7 @@ def command(
             PlannedCall(
                 *(call.id or f"c{index}", call.tool, call.version, arguments, tuple(call.after)),
                 *(call.approval, call.approval_seconds),
+                tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
             )
         )
     return SubmitPlan(
@@ -154,7 +158,7 @@ def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | 
         )
         raise ConfigurationError(f"{path}: {faults}") from error
     calls = [
-        Call(one.tool, one.arguments, one.id, one.after, one.version, one.approval, one.approval_seconds)
+        Call(one.tool, one.arguments, one.id, one.after, one.version, one.approval, one.approval_seconds, one.expected)
         for one in written.calls
     ]
     budget = None if written.budget is None else Budget(**written.budget.model_dump())

@@ -29,6 +29,7 @@ from motet.records import (
     Reason,
     Record,
     RepairOrdered,
+    VersionConflict,
 )
 
 SHOWN_CALLS = 4
@@ -95,6 +96,10 @@ SUMMARIES: Final[dict[type, Callable[[Any], str]]] = {
     ApprovalRequested: lambda one: f"call {one.call_id} of {one.tool} waits for a person",
     ApprovalDecided: lambda one: f"call {one.index} {one.decision.lower()} by {one.agent or 'nobody'}",
     AttemptsEnded: attempts,
+    VersionConflict: lambda one: (
+        "; ".join(f"call {one.index} expects {at.resource} {at.expected}, found {at.found}" for at in one.conflicts)
+        + f", then {one.next.lower()}"
+    ),
     CallSettled: lambda one: f"call {one.index}: {one.finding.lower()}, says {one.agent}",
     CallsProgressed: lambda one: "; ".join(f"call {call.index}: {call.progress}" for call in one.calls),
     CompensationStarted: lambda one: f"call {one.index} by {one.tool}, attempt {one.attempt}",

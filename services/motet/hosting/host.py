@@ -38,6 +38,7 @@ from motet.records import (
     Command,
     CommandRefused,
     CommandRepeated,
+    ExpectedVersion,
     Meta,
     PlanAdmitted,
     PlanEnded,
@@ -299,6 +300,7 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
             call.claims,
             call.effect,
             call.approval != "",
+            tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
         )
         for call in plan.calls
     )

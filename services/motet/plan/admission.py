@@ -12,6 +12,7 @@ from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.plan.arguments import BadArguments, parse, references
 from motet.plan.choreography import conflicts
 from motet.plan.contracts import Contract, Contracts, UnknownResource
+from motet.plan.expectations import expectation_faults
 from motet.plan.graph import find_cycle
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
@@ -205,6 +206,7 @@ class Admission:
             self.undone_in_line = self.undone_in_line or more is None
             claims = merged((*claims, *(more or ())))
         approval, seconds = self.approval_of(call, contract)
+        self.check_expected(call, record.effect)
         self.calls.append(
             Call(
                 call.call_id,
@@ -219,8 +221,14 @@ class Admission:
                 approval="NEEDED" if approval else "",
                 approval_seconds=seconds if approval else 0.0,
                 undo_version=0 if undoing is None else undoing.record.version,
+                expected={one.resource: one.version for one in call.expected_versions},
             )
         )
+
+    def check_expected(self, call: PlannedCall, effect: str) -> None:
+        """Refuses versions that nobody could look at."""
+        for message in expectation_faults(call, effect, self.limits):
+            self.refuse("BAD_EXPECTED_VERSION", message, call.call_id)
 
     def check_mode(
         self, call: PlannedCall, contract: Contract, claims: tuple[Claim, ...], undoing: Contract | None

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from motet.plan.contracts import Contract
 from motet.plan.model import Call, Plan
 from motet.plan.waits import DAY_SECONDS, MILLISECONDS, wait_ms
-from motet.records import CallOutcome, Failure, FinishedCall, Invocation
+from motet.records import CallOutcome, ExpectedVersion, Failure, FinishedCall, Invocation
 
 Follows = Literal["END", "RETRY", "RECONCILE", "IN_DOUBT"]
 # Effect classes of which an unknown attempt left nothing behind; those that may run again after one.
@@ -81,4 +81,5 @@ def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> I
         *(index, call.call_id, call.tool, call.contract_version, call.arguments, call.key, call.attempt),
         "RECONCILE" if call.asks else "RUN",
         call.began + contract.deadline_ms,
+        tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
     )

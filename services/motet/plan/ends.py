@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -14,6 +15,7 @@ from motet.plan.board import Board
 from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Stopped
+from motet.plan.text import carriable
 from motet.plan.undo import to_be_undone
 from motet.records import (
     BarrierCause,
@@ -23,7 +25,9 @@ from motet.records import (
     Failure,
     Finding,
     FinishedCall,
+    NextStep,
     StoppedCall,
+    VersionConflict,
 )
 
 BARRIER_CODES: Final[dict[BarrierCause, str]] = {
@@ -61,6 +65,7 @@ def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
     contract = board.contract_of(call)
     count(board, plan, index, call, end)
     what = verdict(call, contract, end, board.now)
+    conflicted(board, plan, index, call, end, "RETRY" if what.follows == "RETRY" else "NONE")
     match what.follows:
         case "END":
             conclude(board, plan, index, what.outcome, end.result, what.error)
@@ -76,11 +81,36 @@ def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
 def stopped_ended(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
     """A call that was told to stop ended; its place in the history it has already."""
     count(board, plan, index, call, end)
+    conflicted(board, plan, index, call, end, "NONE")
     if doubtful(call, end):
         doubt(board, plan, index, call, end.error, end)
         return
     board.note(plan, index, call.attempt, end, "NONE", late=True)
     closed(board, plan, index, call, end.result if end.outcome == "SUCCEEDED" else None, undo=False)
+
+
+def conflicted(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall, follows: NextStep) -> None:
+    """Something was written meanwhile: both sides are named, and another attempt expects what was found."""
+    mismatches = end.conflicts[: board.limits.resources_per_call]
+    if not mismatches:
+        return
+    limit = board.limits.resource_length
+    told = tuple(replace(one, resource=carriable(one.resource, limit)) for one in mismatches)
+    board.fact(
+        plan,
+        partial(
+            VersionConflict,
+            plan_id=plan.plan_id,
+            index=index % len(plan.calls),
+            compensation=index >= len(plan.calls),
+            tool=call.tool,
+            key=call.key,
+            attempt=call.attempt,
+            conflicts=told,
+            next=follows,
+        ),
+    )
+    call.expected.update({one.resource: one.found for one in mismatches})
 
 
 def count(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:

@@ -149,6 +149,9 @@ def sign_of(call: Call, end: FinishedCall) -> Sign:
     """What an attempt's end says about its tool. One that was asked and answers is alive, also if another attempt is to follow."""
     if end.outcome == "CANCELLED":
         return ""
+    if end.conflicts:
+        # Somebody else was faster; the tool works.
+        return "ALIVE"
     return "DEAD" if unknown(call, end) or (end.retry and not call.asks) else "ALIVE"
 
 

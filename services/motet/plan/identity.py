@@ -30,6 +30,9 @@ def command_digest(command: Command) -> str:
     # So does what came with version 3.
     if command.mode != "ORCHESTRATED":
         asked_of_plan.append(["mode", command.mode])
+    expected = [sorted((one.resource, one.version) for one in c.expected_versions) for c in command.calls]
+    if any(expected):
+        asked_of_plan.append(["expected_versions", expected])
     return digest(compact(asked_of_plan))
 
 

@@ -71,6 +71,8 @@ class Call:
     undo: bool = False
     # What it returned too late for the history.
     late_result: str | None = None
+    # The versions that it expects of resources; after a conflict those that were found.
+    expected: dict[str, int] = field(default_factory=dict)
     # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
     granted: bool = False
     waits: int = 0

@@ -16,9 +16,9 @@ ALWAYS: Final = (
 )
 RARELY: Final = (
     *("due", "approval", "approval_seconds", "uncertain", "asked", "asks", "uncounted", "told", "lingers", "part"),
-    *("undo_version", "undo", "late_result"),
+    *("undo_version", "undo", "late_result", "expected"),
 )
-USUAL: Final = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None)
+USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {})
 HEAD: Final = (
     *("plan_id", "idempotency_key", "tenant", "domain", "agent", "isolation", "correlation_id", "traceparent"),
     *(
@@ -107,5 +107,6 @@ def call_from(fields: list[Any]) -> Call:
     known["claims"] = tuple(Claim(*one) for one in known["claims"])
     known["error"] = None if known["error"] is None else Failure(*known["error"])
     if len(fields) > len(ALWAYS):
-        known.update(zip(RARELY, fields[-1], strict=True))
+        # A row that an earlier version wrote ends sooner.
+        known.update(zip(RARELY, fields[-1], strict=False))
     return Call(**known)

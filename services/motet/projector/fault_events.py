@@ -12,6 +12,7 @@ from motet.projector.fault_tables import (
     BUDGETS,
     COMMANDS_REFUSED,
     COMPENSATIONS,
+    CONFLICTS,
     FORMER_ATTEMPTS,
 )
 from motet.records import (
@@ -32,6 +33,7 @@ from motet.records import (
     Failure,
     LeaseRefused,
     Meta,
+    VersionConflict,
 )
 
 STATUS_OF_NEXT = {"RETRY": "RETRYING", "RECONCILE": "RECONCILING", "IN_DOUBT": "IN_DOUBT"}
@@ -82,6 +84,35 @@ def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
                 columns |= {"in_doubt": True, "in_doubt_since": at}
                 changes.claims.change(record.plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})
             changes.change_call(record.plan_id, one.index, columns)
+
+
+def version_conflict(changes: Changes, record: VersionConflict, at: str) -> None:
+    """A call met another version than it expected."""
+    for one in record.conflicts:
+        nobody = not one.found
+        changes.upsert(
+            CONFLICTS,
+            {
+                "event_id": record.meta.event_id,
+                "resource": printable(one.resource),
+                **owned(record.meta),
+                "plan_id": record.plan_id,
+                "index": record.index,
+                "compensation": record.compensation,
+                "tool": record.tool,
+                "key": record.key,
+                "attempt": record.attempt,
+                "expected": one.expected,
+                "found": one.found,
+                "found_plan_id": None if nobody else printable(one.found_plan_id),
+                "found_index": None if nobody else one.found_index,
+                "found_key": None if nobody else printable(one.found_key),
+                "found_at": moment_or_none(one.found_at),
+                "next": record.next,
+                "at": at,
+                "hlc": record.meta.hlc,
+            },
+        )
 
 
 def late(changes: Changes, plan_id: str, one: EndedAttempt, at: str) -> None:

@@ -121,6 +121,34 @@ BREAKERS: Final = Table(
     has_tenant=False,
 )
 
+CONFLICTS: Final = Table(
+    "conflicts",
+    "Calls that met another version of a resource than they expected, and did nothing; and who had written it.",
+    columns(
+        ("event_id", "text NOT NULL", "The VersionConflict event."),
+        ("resource", "text NOT NULL", "The resource, within the tenant and the toolset."),
+        TENANT,
+        DOMAIN,
+        ("plan_id", "text NOT NULL", "The plan whose call came too late."),
+        ("index", "integer NOT NULL", "The call, or the one that was to be undone."),
+        ("compensation", "boolean NOT NULL", "True if it was to undo the call."),
+        ("tool", "text NOT NULL", "The tool, toolset.function."),
+        ("key", "text NOT NULL", "The call's effect key."),
+        ("attempt", "integer NOT NULL", "Which attempt, from 1."),
+        ("expected", "bigint NOT NULL", "The version that the call was decided on."),
+        ("found", "bigint NOT NULL", "The version that was there; 0: nobody had written it."),
+        ("found_plan_id", "text", "The plan that had written it. Null if nobody had."),
+        ("found_index", "integer", "The call of that plan."),
+        ("found_key", "text", "The effect key of that call."),
+        ("found_at", "timestamptz", "When Kafka had that call."),
+        ("next", "text NOT NULL", "RETRY: it is tried again at the version found. NONE: it failed."),
+        ("at", "timestamptz NOT NULL", "When Kafka had the tool service's report."),
+        ("hlc", "bigint NOT NULL", "The same by the hybrid logical clock."),
+    ),
+    ("event_id", "resource"),
+    ("tenant, resource", "plan_id"),
+)
+
 COMMANDS_REFUSED: Final = Table(
     "commands_refused",
     "Commands about plans, calls, budgets and dead letters that changed nothing. Rejected plans are in `plans`.",

@@ -39,6 +39,7 @@ from motet.records import (
     PlanEnded,
     PlanRejected,
     ToolContract,
+    VersionConflict,
 )
 
 # Fields of a contract that are columns as they are.
@@ -150,6 +151,7 @@ def nothing(changes: Changes, record: Any, at: str) -> None:
 
 FAULTS: Final[dict[type, Callable[[Changes, Any, str], None]]] = {
     AttemptsEnded: fault_events.attempts_ended,
+    VersionConflict: fault_events.version_conflict,
     BarrierRaised: fault_events.barrier_raised,
     ApprovalRequested: fault_events.approval_requested,
     ApprovalDecided: fault_events.approval_decided,

@@ -11,7 +11,7 @@ import psycopg
 
 from motet.projector.changes import Changes, Claims, Row
 from motet.projector.definition import Table
-from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, FORMER_ATTEMPTS
+from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
 from motet.projector.tables import (
     CALLS,
     CONTRACTS,
@@ -28,7 +28,7 @@ from motet.projector.tables import (
 COUNTED: Final = USAGE.names[2:]
 BY_NAME: Final = {table.name: table for table in TABLES}
 # What a plan's second run must not find of its first.
-OF_A_RUN: Final = (CALLS, RESOURCES, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS)
+OF_A_RUN: Final = (CALLS, RESOURCES, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS)
 # The same as `changes.gone`.
 GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open"
 

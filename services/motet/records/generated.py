@@ -371,6 +371,27 @@ Isolation = Literal["PLAN", "CALL"]
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectedVersion:
+    """A version of a resource that a call was decided on."""
+
+    resource: str
+    version: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "resource": self.resource,
+            "version": self.version,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ExpectedVersion:
+        return ExpectedVersion(
+            datum["resource"],
+            datum["version"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCall:
     """One tool call of a plan."""
 
@@ -381,6 +402,7 @@ class PlannedCall:
     after: tuple[str, ...] = ()
     approval: bool = False
     approval_seconds: float | None = None
+    expected_versions: tuple[ExpectedVersion, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -391,6 +413,7 @@ class PlannedCall:
             "after": self.after,
             "approval": self.approval,
             "approval_seconds": self.approval_seconds,
+            "expected_versions": [item.to_avro() for item in self.expected_versions],
         }
 
     @staticmethod
@@ -403,6 +426,7 @@ class PlannedCall:
             tuple(datum["after"]),
             datum["approval"],
             datum["approval_seconds"],
+            tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
         )
 
 
@@ -1543,6 +1567,7 @@ class AdmittedCall:
     claims: tuple[Claim, ...]
     effect: str
     approval: bool = False
+    expected_versions: tuple[ExpectedVersion, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1555,6 +1580,7 @@ class AdmittedCall:
             "claims": [item.to_avro() for item in self.claims],
             "effect": self.effect,
             "approval": self.approval,
+            "expected_versions": [item.to_avro() for item in self.expected_versions],
         }
 
     @staticmethod
@@ -1569,6 +1595,7 @@ class AdmittedCall:
             tuple([Claim.from_avro(item) for item in datum["claims"]]),
             datum["effect"],
             datum["approval"],
+            tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
         )
 
 
@@ -1772,6 +1799,86 @@ class RepairOrdered:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class VersionMismatch:
+    """A resource that has another version than a call expected, and who wrote it."""
+
+    resource: str
+    expected: int
+    found: int
+    found_plan_id: str = ""
+    found_index: int = -1
+    found_key: str = ""
+    found_at: int | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "resource": self.resource,
+            "expected": self.expected,
+            "found": self.found,
+            "found_plan_id": self.found_plan_id,
+            "found_index": self.found_index,
+            "found_key": self.found_key,
+            "found_at": self.found_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> VersionMismatch:
+        return VersionMismatch(
+            datum["resource"],
+            datum["expected"],
+            datum["found"],
+            datum["found_plan_id"],
+            datum["found_index"],
+            datum["found_key"],
+            datum["found_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionConflict:
+    """A call met another version of a resource than it expected, and did nothing."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.VersionConflict"
+
+    meta: Meta
+    plan_id: str
+    index: int
+    compensation: bool
+    tool: str
+    key: str
+    attempt: int
+    conflicts: tuple[VersionMismatch, ...]
+    next: NextStep = "NONE"
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "index": self.index,
+            "compensation": self.compensation,
+            "tool": self.tool,
+            "key": self.key,
+            "attempt": self.attempt,
+            "conflicts": [item.to_avro() for item in self.conflicts],
+            "next": self.next,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> VersionConflict:
+        return VersionConflict(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["index"],
+            datum["compensation"],
+            datum["tool"],
+            datum["key"],
+            datum["attempt"],
+            tuple([VersionMismatch.from_avro(item) for item in datum["conflicts"]]),
+            datum["next"],
+        )
+
+
 InvocationMode = Literal["UNKNOWN", "RUN", "RECONCILE"]
 
 
@@ -1788,6 +1895,7 @@ class Invocation:
     attempt: int
     mode: InvocationMode = "RUN"
     deadline_at: int | None = None
+    expected_versions: tuple[ExpectedVersion, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1800,6 +1908,7 @@ class Invocation:
             "attempt": self.attempt,
             "mode": self.mode,
             "deadline_at": self.deadline_at,
+            "expected_versions": [item.to_avro() for item in self.expected_versions],
         }
 
     @staticmethod
@@ -1814,6 +1923,7 @@ class Invocation:
             datum["attempt"],
             datum["mode"],
             datum["deadline_at"],
+            tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
         )
 
 
@@ -2510,6 +2620,7 @@ class FinishedCall:
     delay_seconds: float | None = None
     spent: Amounts | None = None
     running_milliseconds: int = 0
+    conflicts: tuple[VersionMismatch, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2523,6 +2634,7 @@ class FinishedCall:
             "delay_seconds": self.delay_seconds,
             "spent": None if self.spent is None else self.spent.to_avro(),
             "running_milliseconds": self.running_milliseconds,
+            "conflicts": [item.to_avro() for item in self.conflicts],
         }
 
     @staticmethod
@@ -2538,6 +2650,7 @@ class FinishedCall:
             datum["delay_seconds"],
             None if datum["spent"] is None else Amounts.from_avro(datum["spent"]),
             datum["running_milliseconds"],
+            tuple([VersionMismatch.from_avro(item) for item in datum["conflicts"]]),
         )
 
 
@@ -2661,6 +2774,7 @@ CommittedEvent = (
     | PlanEnded
     | PlanRejected
     | RepairOrdered
+    | VersionConflict
 )
 
 LeaseEvent = (
@@ -2705,6 +2819,7 @@ Record = (
     | PlanEnded
     | PlanRejected
     | RepairOrdered
+    | VersionConflict
     | InvokeCalls
     | StopCalls
     | Merged
@@ -2758,6 +2873,7 @@ RECORDS: dict[str, type[Record]] = {
     "motet.events.PlanEnded": PlanEnded,
     "motet.events.PlanRejected": PlanRejected,
     "motet.events.RepairOrdered": RepairOrdered,
+    "motet.events.VersionConflict": VersionConflict,
     "motet.invocations.InvokeCalls": InvokeCalls,
     "motet.invocations.StopCalls": StopCalls,
     "motet.journal.Merged": Merged,

@@ -26,6 +26,7 @@ from motet.tools.reconciling import DidNotHappen, Happened
 from motet.tools.running import Running
 from motet.tools.tool import Tool
 from motet.tools.toolset import Toolset
+from motet.tools.versions import VersionConflict
 
 __all__ = [
     "Breaker",
@@ -43,6 +44,7 @@ __all__ = [
     "Toolset",
     "TryAgain",
     "Unknown",
+    "VersionConflict",
     "argument",
     "load",
     "result",

@@ -9,6 +9,7 @@ from motet.chassis.errors import ConfigurationError
 from motet.tools.cost import Cost
 from motet.tools.failure import Cancelled
 from motet.tools.running import Running
+from motet.tools.versions import InMemory, Versions, Writer
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,6 +36,7 @@ class Context:
     traceparent: str | None = None
     transaction: psycopg.Connection[Any] | None = field(default=None, repr=False, compare=False)
     running: Running = field(default_factory=Running, repr=False, compare=False)
+    versions: Versions | None = field(default=None, repr=False, compare=False)
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -48,6 +50,26 @@ class Context:
                 "(in a test: Context.for_testing(connection=...))"
             )
         return self.transaction
+
+    def expect(self, resource: str, version: int | None = None) -> int:
+        """Writes a resource under a version: counts it up and returns the new one.
+
+        Raises VersionConflict, with both sides, if the version is not the one that is there; without a version, and if the call carries
+        none either, it is counted up whatever it is. Every tool that writes the resource must call this, before it writes; a conflict may
+        be caught, and what was found may be read and merged.
+        """
+        return self._versions().expect(resource, version)
+
+    def version(self, resource: str) -> int:
+        """A resource's version, for a later `expect`; 0 if nobody ever wrote it under one."""
+        return self._versions().read(resource)
+
+    def _versions(self) -> Versions:
+        if self.versions is None:
+            raise ConfigurationError(
+                'this call has no versions: only a tool declared with effect="transactional" has them'
+            )
+        return self.versions
 
     def heartbeat(self, progress: Any = None) -> None:
         """Says that the call is alive and, as JSON of at most 4 KiB, how far it is; people see it in `motet.calls`.
@@ -94,10 +116,11 @@ class Context:
         agent: str = "test-agent",
         fencing_token: int = 1,
         running: Running | None = None,
+        versions: InMemory | None = None,
     ) -> Context:
         """A context for calling a tool's function in a test; give a connection to a transactional one.
 
-        With a `Running` of its own a test sees what the tool says (`Running(heard=said.append)`) and tells it to stop (`running.stop()`).
+        Versions are kept in memory; with an `InMemory` of its own a test lets several calls share them. With a `Running` of its own a test sees what the tool says (`Running(heard=said.append)`) and tells it to stop (`running.stop()`).
         """
         return cls(
             key=key,
@@ -110,4 +133,7 @@ class Context:
             fencing_token=fencing_token,
             transaction=connection,
             running=Running() if running is None else running,
+            versions=Versions(
+                InMemory() if versions is None else versions, Writer(tenant, plan_id, call_index, key, 0)
+            ),
         )

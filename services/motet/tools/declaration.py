@@ -13,6 +13,8 @@ from motet.tools.compensation import MAXIMUM_VERSION, Compensation
 from motet.tools.cost import Cost, micros_of
 
 EffectName = Literal["pure", "transactional", "idempotent", "reconcilable", "irreversible"]
+# What becomes of a call that met another version than it expects.
+OnConflict = Literal["fail", "reread"]
 EFFECTS: Final[tuple[str, ...]] = get_args(EffectName)
 
 # Letters, digits and underscores are what every model's interface accepts as a function's name.
@@ -64,6 +66,7 @@ class Options(TypedDict, total=False):
     breaker: Breaker | None
     reconcile: Callable[..., Any] | None
     retry_on: tuple[type[Exception], ...]
+    on_conflict: OnConflict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +90,9 @@ class Declaration:
     With `approval` a person must approve each call within `approval_seconds`. `cost`, in the tenant's currency in steps of a millionth, and
     `tokens` are the most that one attempt takes: so much is reserved from budgets before it starts, and `Context.spend` says what it was.
 
-    Exceptions of the classes in `retry_on` are taken as TryAgain: name only those after which nothing has happened. They are no part of the
-    contract, and neither is `reconcile`; all else is.
+    Exceptions of the classes in `retry_on` are taken as TryAgain: name only those after which nothing has happened. `on_conflict="reread"` says
+    that a transactional tool's arguments mean the same at another version (add 5, and not: set to 12): a call that meets one is tried
+    again at that one, up to `attempts`. These two are no part of the contract, and neither is `reconcile`; all else is.
     """
 
     where: str
@@ -115,6 +119,7 @@ class Declaration:
     breaker: Breaker | None = None
     reconcile: Callable[..., Any] | None = None
     retry_on: tuple[type[Exception], ...] = ()
+    on_conflict: OnConflict = "fail"
 
     def __post_init__(self) -> None:
         check_effect(self.where, self.effect)
@@ -127,6 +132,14 @@ class Declaration:
             raise ConfigurationError(
                 f"{self.where}: reconcile belongs to effect 'reconcilable', and that one needs it: a function with the tool's parameters "
                 "that returns Happened(result) or DidNotHappen()"
+            )
+        if self.on_conflict not in get_args(OnConflict):
+            raise ConfigurationError(
+                f"{self.where}: on_conflict {self.on_conflict!r} is none of {', '.join(get_args(OnConflict))}"
+            )
+        if self.on_conflict != "fail" and self.effect != "transactional":
+            raise ConfigurationError(
+                f"{self.where}: on_conflict belongs to effect 'transactional', whose resources have versions"
             )
         if self.breaker is not None:
             self.whole("breaker.failures", self.breaker.failures, 1, MAXIMUM_INT)

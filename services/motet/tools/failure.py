@@ -2,6 +2,7 @@
 
     MotetError
     ├── ToolFailed   final: the effect did not happen, and nobody tries again
+    │   └── VersionConflict   (`motet.tools.versions`) something was written meanwhile; tried again only if the tool rereads
     ├── TryAgain     the effect did not happen, and another attempt may succeed: the coordinator tries again
     ├── Cancelled    the call was told to stop before it did anything (`Context.check`): nobody tries again
     └── Unknown      nobody can tell whether the effect happened (`motet.tools.http`): as any other exception

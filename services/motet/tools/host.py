@@ -88,6 +88,7 @@ HOP_TABLES: Final = frozenset(
         "answer",
         "published",
         "dead_letter",
+        "resource_version",
     }
 )
 

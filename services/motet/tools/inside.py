@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -19,6 +20,7 @@ from motet.tools.intents import token_of
 from motet.tools.running import Running
 from motet.tools.time_limit import Overdue, time_limit
 from motet.tools.toolset import Toolset
+from motet.tools.versions import InRows, VersionConflict, Versions, Writer
 
 # PostgreSQL ends a session that idles in a transaction for 10 s.
 LONGEST_SECONDS: Final = 8.0
@@ -74,15 +76,25 @@ class Inside:
         if self.opening.connection.closed:
             # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
             raise end.error
+        if isinstance(end.error, VersionConflict):
+            return self.conflicted(call, end_of(call, "TRANSACTIONAL", end), end.error)
         return end_of(call, "TRANSACTIONAL", end)
+
+    def conflicted(self, call: Invocation, end: FinishedCall, error: VersionConflict) -> FinishedCall:
+        """The end of a call that met another version: it is tried again at that one, if its tool says that it means the same there."""
+        tool = self.toolset.find(call.tool, call.contract_version)
+        return replace(end, retry=tool is not None and tool.rereads, conflicts=(error.mismatch,))
 
     def one(self, received: Received, call: Invocation) -> FinishedCall:
         """Runs one call within its time. Whatever the tool raises goes through."""
         source, seconds = received.record, self.limit(call)
         running = Running(seconds)
+        tenant, carried = source.meta.tenant, {one.resource: one.version for one in call.expected_versions}
+        writer = Writer(tenant, source.plan_id, call.index, call.key, received.timestamp_ms)
+        versions = Versions(InRows(self.opening.connection), writer, carried)
         context = Context(
             key=call.key,
-            tenant=source.meta.tenant,
+            tenant=tenant,
             domain=source.meta.domain,
             plan_id=source.plan_id,
             call_index=call.index,
@@ -92,9 +104,11 @@ class Inside:
             traceparent=source.meta.traceparent,
             transaction=self.opening.connection,
             running=running,
+            versions=versions,
         )
         began = time.monotonic()
         with time_limit(seconds):
+            versions.check_carried()
             text = call_tool(self.toolset, call, context, None)
         end = succeeded(call, text or "null")
         return FinishedCall(

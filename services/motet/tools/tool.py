@@ -75,6 +75,8 @@ class Tool:
         self._reconcile = declaration.reconcile
         self._reconcile_wants_context = self._reconcile is not None and wants_context(where, self._reconcile, signature)
         self._retry_on = declaration.retry_on
+        # Whether its arguments mean the same at another version of what it writes.
+        self.rereads = declaration.on_conflict == "reread"
 
     @property
     def name(self) -> str:
