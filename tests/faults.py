@@ -7,14 +7,12 @@ Both must say the same and write the same, so each test is a test of crashes too
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from fault_rows import changes, comparable, said
 from motet.plan import (
-    Committed,
     Contracts,
-    Ended,
     Fact,
     Limits,
     Plan,
@@ -31,7 +29,7 @@ from motet.plan import (
 from motet.plan.breaker import Breaker
 from motet.plan.direct import AboutPlan, set_budget
 from motet.plan.model import Call
-from motet.plan.rows import ledger_fields, ledger_from
+from motet.plan.rows import ledger_from
 from motet.records import (
     Amounts,
     ApproveCall,
@@ -53,6 +51,7 @@ from motet.records import (
     ResumeCompensation,
     SetBudget,
     SettleCall,
+    SlotTemplate,
     SubmitPlan,
     ToolContract,
 )
@@ -60,8 +59,6 @@ from motet.records import (
 META: Final = Meta("e", "c", "", "", "", 0, 0, None)
 SCHEMA: Final = '{"type":"object","properties":{"key":{"type":"string"},"n":{}},"required":["key"]}'
 START: Final = 1_000_000
-ENTERED: Final = re.compile(r'\{"p[^{}]*":\d+\}')
-Said = tuple[Any, ...]
 
 
 def tool(
@@ -110,6 +107,14 @@ TOOLS: Final = (
     tool("f.buy", cost_micros=100_000, tokens=1_000),
     tool("f.call", breaker_failures=2, breaker_reset_seconds=20.0, attempts=2),
     tool("f.note", claims=()),
+    # One in flight at a time; two at a time of each account.
+    tool("f.ring", "PURE", claims=(), at_once=1),
+    tool(
+        "f.print",
+        claims=(),
+        at_once_per=(SlotTemplate("printer:{key}", 2), SlotTemplate("room:{domain}", 3)),
+        at_once=4,
+    ),
     # Wholes, and two operations that commute each with itself.
     tool("f.close", "TRANSACTIONAL", [("account:*", "WRITE")], undone_by="f.reopen"),
     tool("f.reopen", "TRANSACTIONAL", [("account:*", "WRITE")]),
@@ -338,12 +343,13 @@ class Desk:
         """Whether nothing is kept once every plan is finished."""
         queues, guards = self.schedule.board.lines.queues, self.schedule.board.guards
         kept = (queues.queues, queues.claims, queues.plans, queues.missing, self.schedule.plans, self.rows)
-        ledgers = guards.ledgers.values()
+        ledgers, slots = guards.ledgers.values(), self.schedule.board.slots
         return (
             not any(kept)
             and not self.schedule.alarms.take(self.schedule.plans, 10**15)
             and all(not any(one.reserved) and not one.waiting for one in ledgers)
             and not any(one.probe for one in guards.breakers.values())
+            and not any((slots.used, slots.rounds, slots.plans))
         )
 
 
@@ -365,56 +371,3 @@ def outcomes(plan: Plan) -> list[str]:
 def shown(one: Call) -> str:
     """How a call ended."""
     return one.outcome if one.error is None else f"{one.outcome} {one.error.code}"
-
-
-def changes(schedule: Schedule) -> tuple[dict[str, str], dict[Any, str], dict[str, tuple[int, int, str]]]:
-    """What the coordinator would write; an empty row is one that is deleted."""
-    guards = schedule.board.guards
-    plans = {one.plan_id: "" if one.finished else to_state(one) for one in schedule.take_changed()}
-    budgets = {owner: json.dumps(ledger_fields(guards.ledgers[owner])) for owner in guards.ledgers_changed}
-    breakers = {
-        name: (one.failures, one.until, one.probe)
-        for name, one in ((name, guards.breakers[name]) for name in guards.breakers_changed)
-    }
-    guards.ledgers_changed.clear()
-    guards.breakers_changed.clear()
-    return plans, budgets, breakers
-
-
-def comparable(rows: dict[Any, Any]) -> dict[Any, Any]:
-    """Rows without the numbers at which plans got in line: a new process counts on from those that are left, and their order is the same."""
-    return {key: ENTERED.sub(in_line_order, row) if isinstance(row, str) else row for key, row in rows.items()}
-
-
-def in_line_order(found: re.Match[str]) -> str:
-    """The names with which a plan got in line, in order."""
-    entered: dict[str, int] = json.loads(found[0])
-    return json.dumps(sorted(entered, key=entered.__getitem__))
-
-
-def said(answer: list[Step] | Reason) -> list[Said] | Reason:
-    """Steps as values: whose they are does not matter, what they say does."""
-    return answer if isinstance(answer, Reason) else [value_of(step) for step in answer]
-
-
-def value_of(step: Step) -> Said:
-    """A step as a value."""
-    plan_id = step.plan.plan_id
-    match step:
-        case Fact(record=record):
-            return (plan_id, record.func, record.keywords)
-        case Started(invocations=invocations):
-            return (plan_id, "started", invocations)
-        case Undoing(index=index, invocation=invocation):
-            return (plan_id, "undoing", index, invocation)
-        case Stopped(calls=calls, reason=reason):
-            return (plan_id, "stopped", calls, reason)
-        case Committed(calls=committed):
-            return (plan_id, "committed", committed)
-        case Ended(plan=plan):
-            return (plan_id, "ended", plan.outcome, history(plan))
-
-
-def history(plan: Plan) -> list[Said]:
-    """What a plan's terminal event says of its calls."""
-    return [(one.outcome, one.result, one.error, one.key, one.arguments_sha256) for one in plan.calls]

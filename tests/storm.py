@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
+from conflicts import conflict
 from faults import Desk, call, result_of
-from motet.plan import Committed, Ended, Fact, Plan, Started, Step, Stopped, Undoing
+from motet.plan import Committed, Ended, Fact, Limits, Plan, Started, Step, Stopped, Undoing
 from motet.plan.alarms import call_alarm
 from motet.plan.model import Call
+from motet.plan.slots import in_flight
 from motet.records import (
     Amounts,
     AttemptsEnded,
     BarrierRaised,
     CallSettled,
-    Claim,
     CommittedCall,
     CompensationEnded,
     CompensationResumed,
@@ -30,7 +31,7 @@ from motet.records import (
 
 NAMES: Final = (
     *("look", "move", "pay", "book", "mail", "ask", "rent", "buy", "call", "note"),
-    *("close", "survey", "deposit", "deposit", "interest"),
+    *("close", "survey", "deposit", "deposit", "interest", "ring", "ring", "print"),
 )
 Place = tuple[str, int]
 
@@ -56,7 +57,7 @@ class Storm:
 
     def __init__(self, chance: Random) -> None:
         self.chance = chance
-        self.desk = Desk(observe=self.observe)
+        self.desk = Desk(observe=self.observe, limits=Limits(plan_calls_at_once=3, tenant_calls_at_once=6))
         self.watches: dict[str, Watch] = {}
         # Attempts whose end was not reported yet; every end that was reported, to come again.
         self.running: list[tuple[Plan, Invocation]] = []
@@ -189,7 +190,8 @@ class Storm:
         finding = self.chance.choice(["HAPPENED", "DID_NOT_HAPPEN", "COMPENSATE"])
         if finding == "COMPENSATE" and (
             index >= size
-            or plan.calls[index].tool in (*("f.buy", "f.call", "f.note", "f.look", "f.survey", "f.interest"),)
+            or plan.calls[index].tool
+            in (*("f.buy", "f.call", "f.note", "f.look", "f.survey", "f.interest", "f.ring", "f.print"),)
         ):
             finding = "DID_NOT_HAPPEN"
         result = "1" if finding == "HAPPENED" else None
@@ -299,8 +301,23 @@ class Storm:
         self.seen = len(self.desk.steps)
         for plan in self.desk.schedule.plans.values():
             assert plan.ledger is None or min(plan.ledger.reserved) >= 0
+        self.check_slots()
         for ledger in self.desk.schedule.board.guards.ledgers.values():
             assert min(ledger.reserved) >= 0
+
+    def check_slots(self) -> None:
+        """No more are in flight than may be, and whoever waits for a slot waits for one that is not free."""
+        slots, used = self.desk.schedule.board.slots, Counter[str]()
+        for plan in self.desk.schedule.plans.values():
+            for index, one in plan.everything():
+                demand = slots.demand(plan, index, one) if in_flight(one) or one.slot else ()
+                had = demand if in_flight(one) else slots.had(plan, index, one) if one.slot else ()
+                used.update(what for what, _ in had)
+        assert slots.used == dict(used)
+        for plan, index, one in self.open_calls():
+            most = dict(slots.demand(plan, index, one)) if in_flight(one) or one.slot else {}
+            assert all(used[what] <= limit for what, limit in most.items())
+            assert not one.slot or used[one.slot] == most[one.slot]
 
     def look_at(self, step: Step, watch: Watch) -> None:
         """One step."""
@@ -400,18 +417,3 @@ class Storm:
                 watch.runs[size + one] = 0
         elif kind is CompensationEnded and values["outcome"] == "SUCCEEDED":
             watch.undone.add(values["index"])
-
-
-def conflict(ones: tuple[Claim, ...], others: tuple[Claim, ...]) -> bool:
-    """Whether two calls cannot run at once."""
-    return any(
-        (covers(one.resource, other.resource) or covers(other.resource, one.resource))
-        and ("WRITE" in (one.mode, other.mode) or (one.mode, one.operation) != (other.mode, other.operation))
-        for one in ones
-        for other in others
-    )
-
-
-def covers(name: str, other: str) -> bool:
-    """Whether a name is another, or the whole of what begins as that does."""
-    return name == other or (name.endswith("*") and other.startswith(name[:-1]))

@@ -73,6 +73,20 @@ def test_wholes_and_operations() -> None:
     assert "up to 64 letters" in fault(commutes="a", operation="two words")
 
 
+def test_slots_by_name() -> None:
+    """Names of calls in flight are templates like others, each with a number."""
+    tools = Toolset("t")
+    tools.add(move, "pure", at_once=4, at_once_per={"b:{target}": 2, "a": 1})
+    contract = tools.tools[0].contract_fields()
+    assert (contract.at_once, [(one.template, one.at_once) for one in contract.at_once_per]) == (
+        4,
+        [("a", 1), ("b:{target}", 2)],
+    )
+    assert "names no argument" in fault(at_once_per={"b:{nobody}": 1})
+    assert "is not an integer from 1" in fault(at_once_per={"b": 0})
+    assert "at_once -1 is not an integer from 0" in fault(at_once=-1)
+
+
 def test_an_argument_with_a_default_names_a_resource() -> None:
     """The schema publishes the default, so that the coordinator knows the name."""
     assert claims(writes="note:{note}:{size}") == [("note:{note}:{size}", "WRITE")]

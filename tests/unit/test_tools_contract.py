@@ -143,7 +143,7 @@ def test_the_rest_of_the_contract_is_what_was_declared() -> None:
     published = {
         name: value
         for name, value in record.to_avro().items()
-        if name not in ("meta", "sha256") and not (name in LATER and value == LATER[name])
+        if name not in ("meta", "sha256") and (name not in LATER or getattr(contract, name) != LATER[name])
     }
     published["claims"] = [{"template": "item:{day}", "mode": "WRITE"}]
     assert record.sha256 == sha256_text(canonical_json(published))

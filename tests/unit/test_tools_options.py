@@ -35,7 +35,7 @@ from motet.tools import (
 from motet.tools.contract import LATER
 from motet.tools.declaration import Declaration
 
-SCHEMA: Final = Path(__file__).parents[2] / "schemas" / "avro" / "motet.contracts.ToolContract.v2.avsc"
+SCHEMA: Final = Path(__file__).parents[2] / "schemas" / "avro" / "motet.contracts.ToolContract.v3.avsc"
 META: Final = Meta("e", "c", "", "", "", 0, 0, None)
 # Of `pay` below, published by the version of Motet that had none of these options.
 PUBLISHED: Final = {
@@ -81,7 +81,7 @@ def test_the_defaults_are_the_schemas() -> None:
     """Of the schema, of the contract's class, of the record's, and of what an author leaves out."""
     fields = json.loads(SCHEMA.read_text())["fields"]
     defaults = {field["name"]: field["default"] for field in fields if "default" in field}
-    assert defaults == LATER
+    assert defaults == {name: list(one) if isinstance(one, tuple) else one for name, one in LATER.items()}
     record = contract().record(META).to_avro()
     assert {name: record[name] for name in defaults} == defaults
     assert set(contract().fields()).isdisjoint(defaults)
@@ -100,6 +100,8 @@ GIVEN: Final[list[tuple[dict[str, Any], dict[str, Any]]]] = [
     ({"cost": "0.000001"}, {"cost_micros": 1}),
     ({"cost": Decimal("1.50")}, {"cost_micros": 1_500_000}),
     ({"tokens": 500}, {"tokens": 500}),
+    ({"at_once": 4}, {"at_once": 4}),
+    ({"at_once_per": {"till:{source}": 2}}, {"at_once_per": [{"template": "till:{source}", "at_once": 2}]}),
     ({"breaker": Breaker(reset_seconds=60)}, {"breaker_failures": 5, "breaker_reset_seconds": 60.0}),
     ({"breaker": Breaker()}, {"breaker_failures": 5}),
     (
@@ -172,7 +174,10 @@ REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
     ({"retry_on": ("OSError",)}, "is not a tuple of exception classes"),
     ({"retry_on": (KeyboardInterrupt,)}, "is not a tuple of exception classes"),
     ({"compensation": "refund"}, """compensation 'refund' is not a Compensation("tool", name=argument("name"))"""),
-    ({"retries": 3}, "there is no option retries; there are approval, approval_seconds, arguments_schema, attempts"),
+    (
+        {"retries": 3},
+        "there is no option retries; there are approval, approval_seconds, arguments_schema, at_once, at_once_per, attempts",
+    ),
 ]
 
 

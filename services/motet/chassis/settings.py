@@ -44,6 +44,14 @@ class Settings(BaseSettings):
         default=2_592_000.0, gt=0, description="So long a repeated command gets its first answer"
     )
     plan_calls: int = Field(default=256, ge=1, description="Calls in a plan at most")
+    plan_calls_at_once: int = Field(
+        default=64, ge=1, description="Calls of a plan in flight at once at most; further ones wait for a slot"
+    )
+    tenant_calls_at_once: int = Field(
+        default=10_000,
+        ge=1,
+        description="Calls of a tenant in flight at once at most, in each shard of a host of plans",
+    )
     command_bytes: int = Field(default=1_048_576, ge=1, description="A command's value at most")
     lease_resources: int = Field(default=16, ge=1, description="Resources of one lease at most")
     lease_seconds: float = Field(default=3_600.0, gt=0, description="A lease's duration at most; it can be renewed")

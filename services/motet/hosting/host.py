@@ -62,6 +62,8 @@ def service(name: str, settings: Settings, migrations: tuple[Path, ...] = ()) ->
         command_bytes=settings.command_bytes,
         plan_seconds=settings.plan_seconds,
         answer_seconds=settings.answer_seconds,
+        plan_calls_at_once=settings.plan_calls_at_once,
+        tenant_calls_at_once=settings.tenant_calls_at_once,
     )
     return Service(
         name=name,

@@ -195,7 +195,7 @@ class Admission:
         if faults:
             # Resources of wrong arguments would be the same mistake told twice.
             return
-        claims = self.claims_of(call, contract, arguments)
+        claims = self.claims_of(call, contract, arguments, refers=refers)
         if claims is None:
             return
         record = contract.record
@@ -314,10 +314,15 @@ class Admission:
             self.refuse("UNKNOWN_COMPENSATION", message, call.call_id)
         return undoing
 
-    def claims_of(self, call: PlannedCall, contract: Contract, arguments: dict[str, Any]) -> tuple[Claim, ...] | None:
+    def claims_of(
+        self, call: PlannedCall, contract: Contract, arguments: dict[str, Any], *, refers: bool
+    ) -> tuple[Claim, ...] | None:
         """The resources of a call, or None with a reason noted."""
         try:
             claims = contract.claims(arguments, self.command.tenant, self.command.domain)
+            if not refers:
+                # Those of other calls are filled in when the results are there.
+                contract.slots(arguments, self.command.tenant, self.command.domain)
         except UnknownResource as error:
             self.refuse("RESOURCE_NOT_KNOWN", str(error), call.call_id)
             return None

@@ -5,6 +5,7 @@ Everything that decides works on it; nothing but decisions changes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -14,6 +15,7 @@ from motet.plan.guards import Guards
 from motet.plan.limits import Limits
 from motet.plan.lines import Lines
 from motet.plan.model import Call, Plan
+from motet.plan.slots import Slots
 from motet.plan.steps import Fact, Step
 from motet.plan.text import carriable, carriable_bytes
 from motet.plan.waits import MILLISECONDS
@@ -32,6 +34,7 @@ class Board:
         self.plans: dict[str, Plan] = {}
         self.lines = Lines()
         self.guards = Guards()
+        self.slots = Slots(limits, contracts)
         # Plans to look at, in order of first mention, and the calls of each that may start.
         self.dirty: dict[str, list[int]] = {}
         # What differs from the rows: plans whose state moved, with or without a step to show for it.
@@ -68,6 +71,11 @@ class Board:
             if plan is not None:
                 self.touch(plan, index)
 
+    def pass_on(self, ready: Iterable[tuple[Plan, int]]) -> None:
+        """Calls that waited for a slot have one, or wait for the next."""
+        for plan, index in ready:
+            self.touch(plan, index)
+
     def fact(self, plan: Plan, record: partial[Any]) -> None:
         """Says something that needs nothing but its meta."""
         self.out.append(Fact(plan, record))
@@ -102,12 +110,7 @@ class Board:
 
     def contract_of(self, call: Call) -> Contract:
         """The contract that a call was admitted by; a version once known stays known."""
-        contract = self.contracts.get(call.tool, call.contract_version)
-        if contract is None:
-            raise LookupError(
-                f"{call.tool} version {call.contract_version} was known when the plan was admitted, and is gone"
-            )
-        return contract
+        return self.contracts.of(call.tool, call.contract_version)
 
     def bounded(self, code: str, message: str) -> Failure:
         """An error as an event can carry it: every call of a plan may have one."""

@@ -99,6 +99,10 @@ class Contract:
             )
             for claim in record.claims
         )
+        self.slot_templates = tuple(
+            (Template(tuple(PLACEHOLDER.split(one.template)), "UNKNOWN", one.template, "", record.name), one.at_once)
+            for one in record.at_once_per
+        )
 
     def faults(self, arguments: dict[str, Any]) -> Iterator[str]:
         """What the arguments schema says against arguments, each with its place."""
@@ -122,6 +126,14 @@ class Contract:
             for template in self.templates
         )
 
+    def slots(self, arguments: dict[str, Any], tenant: str, domain: str) -> list[tuple[str, int]]:
+        """The names that a call's slots have, sorted, each with how many calls may be in flight. Raises UnknownResource."""
+        found: dict[str, int] = {}
+        for template, at_once in self.slot_templates:
+            name = template.fill(arguments, self.defaults, tenant, domain)
+            found[name] = min(at_once, found.get(name, at_once))
+        return sorted(found.items())
+
 
 class Contracts:
     """All tools, every version."""
@@ -142,3 +154,10 @@ class Contracts:
         if not versions:
             return None
         return versions.get(next(reversed(versions)) if version is None else version)
+
+    def of(self, tool: str, version: int) -> Contract:
+        """A version that is known: it was when a plan was admitted, and stays so."""
+        try:
+            return self.versions[tool][version]
+        except KeyError:
+            raise LookupError(f"{tool} version {version} was known when the plan was admitted, and is gone") from None

@@ -118,11 +118,13 @@ def count(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -
     for fact in board.guards.ended(plan, index, call, board.contract_of(call), end, board.now):
         board.out.append(fact)
     board.wake()
+    board.pass_on(board.slots.release(plan, index, call))
 
 
 def doubt(board: Board, plan: Plan, index: int, call: Call, error: Failure | None, end: FinishedCall | None) -> None:
     """Nobody knows whether a call happened. It waits to be settled; with what it may have changed in quarantine."""
     why = error or Failure("IN_DOUBT", "nobody knows whether it happened")
+    board.pass_on(board.slots.withdraw(plan, index, call))
     board.note(plan, index, call.attempt, end, "IN_DOUBT", late=call.lingers != "", error=why)
     call.due = 0
     if index >= len(plan.calls):
@@ -201,6 +203,7 @@ def settle(
         at, how, value, why = ends.pop()
         call = plan.calls[at]
         call.due = 0
+        board.pass_on(board.slots.withdraw(plan, at, call))
         if why is not None:
             why = board.bounded(why.code, why.message)
         followers = plan.settle(at, how, value, why)

@@ -25,6 +25,9 @@ class Limits:
     error_bytes: int = 2_048
     faults_per_call: int = 10
     reasons_shown: int = 50
+    # In flight at once, of one plan and of one tenant; the others wait for a slot.
+    plan_calls_at_once: int = 64
+    tenant_calls_at_once: int = 10_000
     # How long a plan may take that does not say, and that does; a call that was told to stop and does not answer is given up.
     plan_seconds: float = 3_600.0
     longest_plan_seconds: float = 2_592_000.0

@@ -73,6 +73,8 @@ class Call:
     late_result: str | None = None
     # The versions that it expects of resources; after a conflict those that were found.
     expected: dict[str, int] = field(default_factory=dict)
+    # The slot that it waits for: of what there are too many in flight.
+    slot: str = ""
     # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
     granted: bool = False
     waits: int = 0
@@ -131,12 +133,16 @@ class Plan:
     # Compensations get in line like calls of their own, because the plan does not hold their resources.
     in_line: bool = False
     compensations: dict[int, Call] = field(default_factory=dict)
+    # Where calls of it wait for a slot, with its turn there.
+    turns: dict[str, int] = field(default_factory=dict)
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------
     order: list[int] = field(default_factory=list)
     followers: list[list[int]] = field(default_factory=list)
     alarm: int = 0
+    # What each of its calls has a slot of while it is in flight, with how many may have one.
+    demand: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Derives the order and the edges."""

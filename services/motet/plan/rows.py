@@ -16,9 +16,9 @@ ALWAYS: Final = (
 )
 RARELY: Final = (
     *("due", "approval", "approval_seconds", "uncertain", "asked", "asks", "uncounted", "told", "lingers", "part"),
-    *("undo_version", "undo", "late_result", "expected"),
+    *("undo_version", "undo", "late_result", "expected", "slot"),
 )
-USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {})
+USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {}, "")
 HEAD: Final = (
     *("plan_id", "idempotency_key", "tenant", "domain", "agent", "isolation", "correlation_id", "traceparent"),
     *(
@@ -33,6 +33,7 @@ HEAD: Final = (
         "undo_failed",
         "in_line",
         "outcome",
+        "turns",
     ),
 )
 always = attrgetter(*ALWAYS)
@@ -60,7 +61,7 @@ def to_state(plan: Plan) -> str:
 def from_state(state: str) -> Plan:
     """The plan of a row."""
     first, policy, calls, committed_in, ledger, compensations = json.loads(state)
-    known = dict(zip(HEAD, first, strict=True))
+    known = dict(zip(HEAD, first, strict=False))
     return Plan(
         **known,
         policy=Policy.from_avro(policy),

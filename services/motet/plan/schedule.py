@@ -40,6 +40,7 @@ class Schedule:
         schedule = Schedule(limits, contracts)
         schedule.board.plans.update((plan.plan_id, plan) for plan in plans)
         schedule.board.lines.restore(plans)
+        schedule.board.slots.restore(plans)
         for plan in plans:
             schedule.alarms.set(plan, schedule.board)
         return schedule

@@ -1,4 +1,4 @@
-"""How attempts begin, pure: resources, results, approval, budget and breaker, one after the other."""
+"""How attempts begin, pure: resources, results, approval, slots, budget and breaker, one after the other."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from motet.plan.approvals import ask
 from motet.plan.arguments import deeper, resolve
 from motet.plan.attempts import HARMLESS, begin
 from motet.plan.board import Board
+from motet.plan.contracts import UnknownResource
 from motet.plan.ends import conclude, doubt
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Started
@@ -61,11 +62,19 @@ def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Fa
 
 
 def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
-    """Begins an attempt, unless the call's budget or breaker does not let it pass."""
+    """Begins an attempt, unless there are too many in flight, or the call's budget or breaker does not let it pass."""
     contract = board.contract_of(call)
+    if not board.slots.acquire(plan, index, call):
+        # From here on it waits for its turn, and not for a time.
+        call.due = 0
+        board.changed[plan.plan_id] = plan
+        return None
     if not call.asks:
         hindrance = board.guards.hinder(plan, index, call, contract, board.now)
         board.out.extend(hindrance.facts)
+        if hindrance.waits or hindrance.failure is not None:
+            # What waits for others has nothing that others wait for.
+            board.pass_on(board.slots.release(plan, index, call))
         if hindrance.waits:
             # From here on it waits to be woken, and not for a time.
             call.due = 0
@@ -103,9 +112,14 @@ def fill(board: Board, plan: Plan, index: int) -> Failure | None:
             f"with results the arguments have {len(text.encode())} bytes; the limit is {board.limits.argument_bytes}"
         )
         return Failure("TOO_LARGE", message)
-    faults = list(islice(board.contract_of(call).faults(arguments), FAULTS_SHOWN))
+    contract = board.contract_of(call)
+    faults = list(islice(contract.faults(arguments), FAULTS_SHOWN))
     if faults:
         return Failure("ARGUMENTS_INVALID", "; ".join(faults))
+    try:
+        contract.slots(arguments, plan.tenant, plan.domain)
+    except UnknownResource as error:
+        return Failure("RESOURCE_NOT_KNOWN", str(error))
     board.changed[plan.plan_id] = plan
     call.arguments, call.arguments_sha256, call.refers = text, sha256_text(text), False
     return None

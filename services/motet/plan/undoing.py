@@ -43,14 +43,17 @@ def go_on(board: Board, plan: Plan) -> None:
             return
         call = plan.compensations[index] = made
     number = len(plan.calls) + index
-    if call.status == "WAITING" and call.part == NOT_IN_LINE:
-        if plan.in_line:
-            board.lines.enter_compensation(plan, number, call)
-            board.note_grants()
-        else:
-            # The plan holds the resources of its compensations from its admission on.
-            call.part, call.granted = 0, True
+    if call.status == "WAITING" and not plan.in_line:
+        # The plan holds the resources of its compensations from its admission on.
+        call.part, call.granted = 0, True
+    elif call.status == "WAITING" and call.part == NOT_IN_LINE:
+        board.lines.enter_compensation(plan, number, call)
+        board.note_grants()
     if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
+        if not board.slots.acquire(plan, number, call):
+            call.due = 0
+            board.changed[plan.plan_id] = plan
+            return
         invocation = begin_attempt(plan, number, call, board.contract_of(call), board.now)
         board.out.append(Undoing(plan, index, call.arguments_sha256, invocation))
         board.touch(plan)
@@ -61,6 +64,7 @@ def ended(
 ) -> None:
     """A compensation ended."""
     call = plan.compensations[index]
+    board.pass_on(board.slots.withdraw(plan, len(plan.calls) + index, call))
     call.outcome, call.result = outcome, result
     call.status = "IN_DOUBT" if outcome == "IN_DOUBT" else "DONE"
     if outcome != "IN_DOUBT":

@@ -53,6 +53,7 @@ PLAIN_TERMS: Final = (
         "window_seconds",
     ),
     *("approval", "approval_seconds", "cost_micros", "tokens", "breaker_failures", "breaker_reset_seconds"),
+    "at_once",
 )
 
 
@@ -246,6 +247,7 @@ def contract(changes: Changes, record: ToolContract) -> None:
         "arguments_schema": record.arguments_schema,
         "result_schema": record.result_schema,
         "claims": json.dumps([claim.to_avro() for claim in record.claims]),
+        "at_once_per": json.dumps([one.to_avro() for one in record.at_once_per]),
         "timeout_seconds": record.timeout_seconds,
         **{name: getattr(record, name) for name in PLAIN_TERMS},
         "compensation": None if record.compensation is None else json.dumps(record.compensation.to_avro()),

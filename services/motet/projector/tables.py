@@ -239,6 +239,8 @@ CONTRACTS: Final = Table(
             "After so many failed attempts in a row calls fail at once; 0: never.",
         ),
         ("breaker_reset_seconds", "float8 NOT NULL", "How long they do."),
+        ("at_once", "integer NOT NULL", "So many calls are in flight at most, in each shard; 0: without limit."),
+        ("at_once_per", "json NOT NULL", "So many calls are in flight at most by name: template and number each."),
         ("sha256", "text NOT NULL", "SHA-256 of the contract's content."),
         ("published_at", "timestamptz NOT NULL", "When it was published first."),
     ),

@@ -622,6 +622,27 @@ class Compensation:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotTemplate:
+    """How many calls may be in flight at once by a name, which is filled in as a resource's."""
+
+    template: str
+    at_once: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "template": self.template,
+            "at_once": self.at_once,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> SlotTemplate:
+        return SlotTemplate(
+            datum["template"],
+            datum["at_once"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ToolContract:
     """A tool's published interface. Kept in every version; one copy in each partition, so that each coordinator shard reads it in its own order."""
 
@@ -651,6 +672,8 @@ class ToolContract:
     tokens: int = 0
     breaker_failures: int = 0
     breaker_reset_seconds: float = 30.0
+    at_once: int = 0
+    at_once_per: tuple[SlotTemplate, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -678,6 +701,8 @@ class ToolContract:
             "tokens": self.tokens,
             "breaker_failures": self.breaker_failures,
             "breaker_reset_seconds": self.breaker_reset_seconds,
+            "at_once": self.at_once,
+            "at_once_per": [item.to_avro() for item in self.at_once_per],
         }
 
     @staticmethod
@@ -707,6 +732,8 @@ class ToolContract:
             datum["tokens"],
             datum["breaker_failures"],
             datum["breaker_reset_seconds"],
+            datum["at_once"],
+            tuple([SlotTemplate.from_avro(item) for item in datum["at_once_per"]]),
         )
 
 

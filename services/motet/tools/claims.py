@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from motet.chassis.errors import ConfigurationError
-from motet.records import ClaimMode, ClaimTemplate
-from motet.tools.declaration import Declaration
+from motet.records import ClaimMode, ClaimTemplate, SlotTemplate
+from motet.tools.declaration import MAXIMUM_INT, Declaration
 
 # Every call has these, whatever its arguments.
 BUILT_IN = ("tenant", "domain", "tool")
@@ -45,6 +45,19 @@ def claims(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tup
         ClaimTemplate(template, modes[template], declaration.operation if modes[template] == "COMMUTE" else "")
         for template in sorted(modes)
     )
+
+
+def slots(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tuple[SlotTemplate, ...]:
+    """The names by which calls in flight are counted, sorted."""
+    where = f"{declaration.where}: at_once_per"
+    if len(declaration.at_once_per) > MAXIMUM_CLAIMS:
+        raise ConfigurationError(
+            f"{where} has {len(declaration.at_once_per)} names; the limit is {MAXIMUM_CLAIMS} a tool"
+        )
+    for template, at_once in declaration.at_once_per.items():
+        _check_template(where, template, arguments_schema)
+        declaration.whole(f"at_once_per[{template!r}]", at_once, 1, MAXIMUM_INT)
+    return tuple(SlotTemplate(*one) for one in sorted(declaration.at_once_per.items()))
 
 
 def placeholders(template: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from motet.chassis.canonical import canonical_json, sha256_text
-from motet.records import ClaimTemplate, Compensation, EffectClass, Meta, ToolContract
+from motet.records import ClaimTemplate, Compensation, EffectClass, Meta, SlotTemplate, ToolContract
 
 # Fields that came with version 2 of the schema, with its defaults: a contract that does not use them keeps its digest.
 LATER: Final[dict[str, object]] = {
@@ -23,6 +23,8 @@ LATER: Final[dict[str, object]] = {
     "tokens": 0,
     "breaker_failures": 0,
     "breaker_reset_seconds": 30.0,
+    "at_once": 0,
+    "at_once_per": (),
 }
 
 
@@ -52,6 +54,8 @@ class Contract:
     tokens: int = 0
     breaker_failures: int = 0
     breaker_reset_seconds: float = 30.0
+    at_once: int = 0
+    at_once_per: tuple[SlotTemplate, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -63,6 +67,8 @@ class Contract:
         later = {name: getattr(self, name) for name, default in LATER.items() if getattr(self, name) != default}
         if self.compensation is not None:
             later["compensation"] = self.compensation.to_avro()
+        if self.at_once_per:
+            later["at_once_per"] = [one.to_avro() for one in self.at_once_per]
         return {
             "name": self.name,
             "version": self.version,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypedDict, get_args
 
 from motet.chassis.errors import ConfigurationError
@@ -64,6 +64,8 @@ class Options(TypedDict, total=False):
     cost: Cost
     tokens: int
     breaker: Breaker | None
+    at_once: int
+    at_once_per: Mapping[str, int]
     reconcile: Callable[..., Any] | None
     retry_on: tuple[type[Exception], ...]
     on_conflict: OnConflict
@@ -83,6 +85,9 @@ class Declaration:
     `attempts` (1 to 100) is how often a call is tried at most, with `backoff_seconds` before the second attempt, doubled before each further
     one up to `backoff_limit_seconds`, of which a number drawn from the call's key takes up to a half away. `deadline_seconds` limits the call
     with all its attempts and waits; without one it follows from these. `breaker` stops trying a tool that fails all the time.
+
+    `at_once` calls of the tool are in flight at most, in each shard of the coordinator; 0 is without limit. `at_once_per` does the same by
+    name, for all tools of a domain that name it: {"printer:{name}": 1}. Further calls wait, and plans take turns.
 
     `window_seconds`: so long the result is kept, and given to repeats of the same key. `reconcile` belongs to reconcilable tools and to no
     others (`motet.tools.reconciling`). `compensation` undoes a call whose plan failed.
@@ -117,6 +122,8 @@ class Declaration:
     cost: Cost = 0
     tokens: int = 0
     breaker: Breaker | None = None
+    at_once: int = 0
+    at_once_per: Mapping[str, int] = field(default_factory=dict)
     reconcile: Callable[..., Any] | None = None
     retry_on: tuple[type[Exception], ...] = ()
     on_conflict: OnConflict = "fail"
@@ -126,6 +133,7 @@ class Declaration:
         self.whole("version", self.version, 1, MAXIMUM_VERSION)
         self.whole("attempts", self.attempts, 1, MAXIMUM_ATTEMPTS)
         self.whole("tokens", self.tokens, 0, MAXIMUM_LONG)
+        self.whole("at_once", self.at_once, 0, MAXIMUM_INT)
         self._check_times()
         self._check_kinds()
         if (self.effect == "reconcilable") != (self.reconcile is not None):

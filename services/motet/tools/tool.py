@@ -13,7 +13,7 @@ from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.records import EffectClass
 from motet.tools.arguments import Arguments, DerivedArguments, GivenArguments, arguments_text
-from motet.tools.claims import claims
+from motet.tools.claims import claims, slots
 from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
@@ -70,6 +70,8 @@ class Tool:
             cost_micros=declaration.cost_micros,
             tokens=declaration.tokens,
             breaker_failures=0 if declaration.breaker is None else declaration.breaker.failures,
+            at_once=declaration.at_once,
+            at_once_per=slots(declaration, self._arguments.schema),
             breaker_reset_seconds=30.0 if declaration.breaker is None else float(declaration.breaker.reset_seconds),
         )
         self._reconcile = declaration.reconcile
