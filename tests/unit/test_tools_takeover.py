@@ -59,6 +59,32 @@ def test_what_a_former_owner_left(shop: Shop, effect: str, stopped: bool, expect
         assert [said(end) for _, end in drain(outside.ended)] + again == expected
 
 
+@pytest.mark.parametrize(("effect", "expected"), [("pure", "CANCELLED STOPPED"), ("idempotent", "IN_DOUBT CRASHED")])
+@pytest.mark.parametrize("when", ["in its hop", "behind others", "too late"])
+def test_what_is_taken_over_and_never_begins(shop: Shop, effect: str, expected: str, when: str) -> None:
+    """Its former owner may have run it before it died: nobody knows, unless the class leaves nothing behind. The simulator found it."""
+    shop.begin(shop.work(index=1))
+    assert shop.gate.begun.wait(SECONDS)
+    call = invocation(effect)
+    row = Left(InvokeCalls(META, "plan", "ann", (call,)), call, 1, 1, -1, b"")
+    shop.outside.left = [(0.0, row)]
+    shop.outside.write_intents()
+    stop = StopCalls(META, "plan", (StoppedCall(0, "key-0", 1),), "cancelled")
+    if when == "in its hop":
+        shop.outside.stop(stop)
+        shop.outside.begin()
+    else:
+        shop.outside.begin()
+        work = shop.outside.open["plan", 0]
+        if when == "behind others":
+            shop.outside.stop(stop)
+        else:
+            work.begin_by = 0.0
+            shop.outside.watch()
+            expected = expected.replace("CANCELLED STOPPED", "FAILED NOT_BEGUN")
+    assert shop.ends() == [expected]
+
+
 def test_stopped_in_the_hop_that_acts_on_it_it_is_in_doubt(shop: Shop) -> None:
     """It may have happened under its former owner: never CANCELLED."""
     call = invocation()

@@ -24,7 +24,7 @@ from motet.records import FinishedCall, Invocation, InvokeCalls, StopCalls
 from motet.tools import intents
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
-from motet.tools.ending import end_of, not_run, not_wanted, unknown
+from motet.tools.ending import HARMLESS, end_of, not_run, not_wanted, unknown
 from motet.tools.failure import CRASHED, HEARTBEAT_LOST, STOPPED
 from motet.tools.intents import Left, token_of
 from motet.tools.running import Running
@@ -47,6 +47,14 @@ Ended = tuple[Work, FinishedCall]
 def never_begun(call: Invocation) -> FinishedCall:
     """The end of an attempt that was stopped before it began."""
     return not_wanted(call, STOPPED, "it was stopped before it began")
+
+
+def unbegun(work: Work, end: FinishedCall) -> FinishedCall:
+    """The end of an attempt that does not begin here, `end` unless a former owner may have begun it: then nobody knows."""
+    if work.again and work.call.mode == "RUN" and work.tool.effect not in HARMLESS:
+        message = "its tool service died while it may have run, and it is not run again"
+        return unknown(work.call, work.tool.effect, CRASHED, message)
+    return end
 
 
 class Outside:
@@ -98,7 +106,7 @@ class Outside:
             self.open[work.place] = work
             waits = work.adopt(self.ended, untold=id(work) in told)
             if one.stopped:
-                work.stop(never_begun(work.call))
+                work.stop(unbegun(work, never_begun(work.call)))
             if waits:
                 self.workers.submit(partial(self.perform, work))
 
@@ -126,6 +134,7 @@ class Outside:
             work = self.work(one.source, one.call, tool, one.value, one.source.meta.recorded_at)
             again = tool.effect in ("PURE", "IDEMPOTENT") and not one.stopped
             if served is not None and (again or one.call.mode == "RECONCILE"):
+                work.again = True
                 self.unwritten.append(work)
                 continue
             effect = "IRREVERSIBLE" if served is None else tool.effect
@@ -201,9 +210,9 @@ class Outside:
                 continue
             if work in self.starting:
                 # Not durable yet, so there is no end to tell.
-                self.untold.append((work, never_begun(work.call)))
+                self.untold.append((work, unbegun(work, never_begun(work.call))))
             else:
-                work.stop(never_begun(work.call))
+                work.stop(unbegun(work, never_begun(work.call)))
         for number, (at, one) in enumerate(self.left):
             call = wanted.get(one.place)
             if call is not None and (call.key, call.attempt) == (one.call.key, one.call.attempt):
@@ -236,7 +245,8 @@ class Outside:
         """Ends attempts that wait or take too long or say nothing: a thread cannot be stopped, but nobody waits for it any more."""
         for work in self.open.values():
             if work.state == "WAITING" and work.late:
-                work.never(not_run(work.call, "NOT_BEGUN", "no thread was free within its time", retry=True))
+                end = not_run(work.call, "NOT_BEGUN", "no thread was free within its time", retry=True)
+                work.never(unbegun(work, end))
             why = work.running.overdue() if work.running is not None and work.state == "RUNNING" else None
             if why is None:
                 continue

@@ -41,6 +41,8 @@ class Work:
     lease_milliseconds: int
     begin_by: float
     ended: queue.SimpleQueue[tuple[Work, FinishedCall]]
+    # A former owner may have begun it: that it does not begin here says nothing of its effect.
+    again: bool = False
     state: State = "WAITING"
     # Its first end; the late one of an attempt that was given up is no part of it.
     end: FinishedCall | None = None
