@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from motet.plan import Committed, Ended, Fact, Plan, Schedule, Started, Step, Stopped, Undoing, to_state
+from motet.plan import Committed, Ended, Fact, Plan, Schedule, Started, Step, Stopped, Undoing, Word, to_state
 from motet.plan.rows import ledger_fields
 from motet.records import Reason
 
@@ -48,7 +48,7 @@ def value_of(step: Step) -> Said:
     """A step as a value."""
     plan_id = step.plan.plan_id
     match step:
-        case Fact(record=record):
+        case Fact(record=record) | Word(record=record):
             return (plan_id, record.func, record.keywords)
         case Started(invocations=invocations):
             return (plan_id, "started", invocations)

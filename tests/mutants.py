@@ -165,6 +165,30 @@ MUTANTS: Final = (
         'which = next(one.call_id for one in plan.calls if one.status == "DONE")',
         "unit/test_schedule.py::test_which_of_two_calls_failed_first_is_not_in_the_history",
     ),
+    Mutant(
+        "hybrid-begins-unreserved",
+        "a hybrid plan begins before it has its resources",
+        "plan/schedule.py",
+        "if plan.reserves:",
+        "if False:",
+        "unit/test_hybrid.py::test_both_hosts_together_are_one_serial_run",
+    ),
+    Mutant(
+        "doubt-gives-back",
+        "a hybrid plan that ended gives back what its call in doubt keeps",
+        "plan/schedule.py",
+        "            board.lines.release_all(plan)\n        if plan.finished:",
+        "            board.lines.release_all(plan)\n            reservations.give_back(board, plan)\n        if plan.finished:",
+        "unit/test_hybrid.py::test_a_call_in_doubt_keeps_what_its_plan_reserved",
+    ),
+    Mutant(
+        "choreographed-with-claims",
+        "a call that may conflict with others runs where nobody keeps lines",
+        "plan/choreography.py",
+        "if claim.resource not in expected:",
+        "if False:",
+        "unit/test_modes.py::test_a_claim_of_any_mode_needs_a_coordinator",
+    ),
     # -- ends --------------------------------------------------------------------------------------------------------------
     Mutant(
         "doubt-is-tried-again",

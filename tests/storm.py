@@ -322,6 +322,7 @@ class Storm:
     def look_at(self, step: Step, watch: Watch) -> None:
         """One step."""
         plan = step.plan
+        assert isinstance(plan, Plan), "nobody else's plan is here"
         match step:
             case Started(invocations=invocations):
                 self.started(plan, watch, invocations)

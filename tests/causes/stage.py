@@ -14,7 +14,7 @@ import pytest
 
 from ends import END, Row
 from motet.chassis.waiting import wait_until
-from motet.client import Call, Client, Outcome, Policy, Submitted
+from motet.client import Call, Client, Mode, Outcome, Policy, Submitted
 from motet.platform import Addresses
 from witness import Witness
 from world import World
@@ -39,6 +39,8 @@ class Stage:
 
     world: World
     witness: Witness
+    # Who coordinates the plans that are submitted.
+    mode: Mode = "orchestrated"
     client: Client = field(init=False)
     crashed: dict[str, dict[Row, Submitted]] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ class Stage:
 
     def submit(self, *calls: Call, policy: Policy | None = None) -> Submitted:
         """A plan whose first call is the one that a row is about."""
-        return self.client.submit(calls, policy=policy)
+        return self.client.submit(calls, policy=policy, mode=self.mode)
 
     def call_row(self, plan_id: str, index: int = 0) -> dict[str, Any]:
         """A call as SQL shows it; empty while it is not there."""

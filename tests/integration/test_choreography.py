@@ -9,7 +9,7 @@ import pytest
 
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.waiting import wait_until
-from motet.client import Call, Client, Mode, Outcome, Refused, command
+from motet.client import Budget, Call, Client, Mode, Outcome, Refused, command
 from motet.records import CommandRefused, PlanAdmitted, PlanEnded
 from world import World
 
@@ -99,6 +99,9 @@ def test_who_hosts_a_plan_answers_for_it(shared_world: World, client: Client) ->
         assert one.status == "SUCCEEDED"
         other = client.run([call], mode=then, idempotency_key=key)
         assert [reason.code for reason in other.reasons] == ["KEY_REUSED"]
+    client.direct.set_budget("spender", Budget(calls=1))
+    counted = client.run(FREE[:1], mode="choreographed", agent="spender")
+    assert [reason.code for reason in counted.reasons] == ["AGENT_HAS_BUDGET"]
     with pytest.raises(Refused, match="UNKNOWN_PLAN"):
         client.direct.cancel("0" * 30 + "-c")
     answered = [one.record for one in shared_world.events() if isinstance(one.record, CommandRefused)]

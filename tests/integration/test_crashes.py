@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
 from typing import Final
 
@@ -12,7 +12,7 @@ import pytest
 from motet.chassis import lanes
 from motet.chassis.crashpoints import POINTS
 from motet.chassis.message import Message
-from motet.client import Call, Client, Submitted
+from motet.client import Call, Client, Mode, Submitted
 from motet.records import PlanAdmitted, PlanEnded
 from world import Process, World
 
@@ -39,13 +39,18 @@ IN_THE_LOOP: Final = (
     "committed:9",
     "republished:4",
 )
+# Where two hosts talk about resources.
+BETWEEN_HOSTS: Final = (
+    *("batch-polled:1", "decided:2", "committed:3", "produced:4", "claimed:1", "acknowledged:2", "rows-moved:5"),
+    *("offset-committed:3", "republished:2", "committed:6"),
+)
 EFFECTS: Final = ("effect-started:1", "effect-done:1", "effect-started:5", "effect-done:4")
 ACCOUNTS: Final = 6
 SECONDS: Final = 90.0
 
 
-def plans(client: Client, letters: int) -> Iterator[Submitted]:
-    """Plans without end: deposits that conflict within and between them, and letters."""
+def plans(client: Client, letters: int, modes: Sequence[Mode]) -> Iterator[Submitted]:
+    """Plans without end, in modes by turns: deposits that conflict within and between them, and letters."""
     number = 0
     while True:
         calls = [
@@ -54,17 +59,22 @@ def plans(client: Client, letters: int) -> Iterator[Submitted]:
         ]
         calls += [Call("crash.send", {"text": f"{number}/{index}"}) for index in range(letters)]
         calls.append(Call("crash.deposit", {"account": f"a{number % ACCOUNTS}", "amount": 1}, after=["c0"]))
-        yield client.submit(calls, idempotency_key=f"plan-{number}", domain=f"d{number % 3}")
+        mode = modes[number % len(modes)]
+        yield client.submit(calls, idempotency_key=f"plan-{number}", domain=f"d{number % 3}", mode=mode)
         number += 1
 
 
 def crash_everywhere(
-    world: World, start: Callable[..., Process], points: tuple[str, ...], letters: int
+    world: World,
+    start: Callable[..., Process],
+    points: tuple[str, ...],
+    letters: int,
+    modes: Sequence[Mode] = ("orchestrated",),
 ) -> list[Submitted]:
     """Starts a service again and again, each time killed at the next point while plans come in; at last it runs on."""
     report = world.directory / "hits"
     submitted: list[Submitted] = []
-    source = plans(world.client(), letters)
+    source = plans(world.client(), letters, modes)
     for point in points:
         victim = start(MOTET_CRASH_AT=point, MOTET_CRASH_REPORT=str(report))
         while victim.child.poll() is None:
@@ -111,7 +121,8 @@ def check_log(world: World, submitted: list[Submitted]) -> None:
         if isinstance(event.record, PlanEnded):
             ended[event.record.plan_id] += 1
     assert admitted == ended == Counter(one.plan_id for one in submitted)
-    for topic in ("motet.events", "motet.invocations.crash", "motet.results", "motet.merges"):
+    talk = ("motet.results.agents", "motet.requests", "motet.grants")
+    for topic in ("motet.events", "motet.invocations.crash", "motet.results", "motet.merges", *talk):
         check_lanes(world.messages(topic))
 
 
@@ -158,6 +169,23 @@ def test_a_tool_service_killed_at_every_point(world: World) -> None:
     )
     check_effects(world, submitted, letters=2)
     check_log(world, submitted)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("victim", ["agents", "coordinator"])
+def test_either_host_of_hybrid_plans_killed(world: World, victim: str) -> None:
+    """Whichever dies while plans of both modes want the same accounts: every plan ends once, and nothing stays reserved."""
+    starts = {"agents": world.agents, "coordinator": world.coordinator}
+    start = starts.pop(victim)
+    for other in starts.values():
+        other()
+    world.tools("crash_tools")
+    submitted = crash_everywhere(world, start, BETWEEN_HOSTS, letters=1, modes=("hybrid", "orchestrated", "hybrid"))
+    check_effects(world, submitted, letters=1)
+    check_log(world, submitted)
+    world.await_no_lag("agents", "coordinator")
+    assert world.sql("SELECT plan_id FROM coordinator.reservation") == []
+    assert world.sql("SELECT plan_id FROM agents.open_plan") == []
 
 
 @pytest.mark.timeout(300)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motet.chassis.errors import ConfigurationError
+from motet.client import read_plan_file
 from motet.modes import AGENTS, COORDINATOR, MARKS, RESULTS, answers, host_of, mode_of, results_of
 from motet.plan import Plan, admit, plan_id_of
 from motet.records import (
@@ -16,6 +19,7 @@ from motet.records import (
     ClaimMode,
     ClaimTemplate,
     Compensation,
+    ExpectedVersion,
     Mode,
     PlannedCall,
     Reason,
@@ -98,6 +102,20 @@ def test_calls_without_claims_need_none() -> None:
     assert reasons(command("CHOREOGRAPHED", "r.tool", "r.tool"), known()) == []
 
 
+def test_an_expected_version_stands_for_a_line() -> None:
+    """Of each resource that the call uses; one that it does not speak of is refused."""
+    tool = known(("register:{key}", "WRITE"), ("log", "WRITE"))
+    for named, refused in (
+        (("register:a", "log"), []),
+        (("register:a",), ["log"]),
+        (("register:b", "log"), ["register:a"]),
+    ):
+        expected = tuple(ExpectedVersion(name, 3) for name in named)
+        call = PlannedCall("c0", "r.tool", None, '{"key":"a"}', (), expected_versions=expected)
+        found = reasons(command("CHOREOGRAPHED", calls=(call,)), tool)
+        assert [one.message.split()[2] for one in found] == refused
+
+
 def test_every_call_that_may_conflict_is_named() -> None:
     """All reasons at once, as for everything else."""
     found = reasons(command("CHOREOGRAPHED", "r.get", "r.tool", "r.put"), known())
@@ -119,3 +137,17 @@ def test_what_undoes_a_call_must_conflict_with_nobody_either(claims: tuple[Claim
 def test_a_mode_of_a_later_version_is_refused() -> None:
     """Avro reads a word that this version does not know as UNKNOWN."""
     assert [one.code for one in reasons(command("UNKNOWN", "r.get"))] == ["BAD_POLICY"]
+
+
+def test_a_plan_file_says_its_mode_and_the_command_line_has_the_last_word(tmp_path: Path) -> None:
+    """Without a word it is orchestrated; a word that is none is named."""
+    file = tmp_path / "plan.yaml"
+    text = "tenant: acme\ndomain: d\ncalls: [{tool: r.get, arguments: {key: a}}]\n"
+    file.write_text(text)
+    assert read_plan_file(file).mode == "ORCHESTRATED"
+    file.write_text(f"{text}mode: hybrid\n")
+    assert read_plan_file(file).mode == "HYBRID"
+    assert read_plan_file(file, None, "choreographed").mode == "CHOREOGRAPHED"
+    file.write_text(f"{text}mode: chaotic\n")
+    with pytest.raises(ConfigurationError, match=r"mode: .*'orchestrated', 'choreographed' or 'hybrid'"):
+        read_plan_file(file)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from motet import hosting
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
+from motet.hosting.telling import GRANTS, REQUESTS
 from motet.modes import AGENTS
 
 
 def service(settings: Settings) -> Service:
-    """The host of choreographed plans."""
-    return hosting.service(AGENTS, settings)
+    """The host of choreographed and hybrid plans."""
+    return hosting.service(AGENTS, settings, hears=GRANTS, says=REQUESTS)

@@ -174,8 +174,10 @@ def budgets(tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = False)
 
 
 def breakers(json: JsonOption = False) -> None:
-    """Tools whose circuit breaker ever opened, by shard of the coordinator."""
+    """Tools whose circuit breaker ever opened, by host of plans and shard."""
     rows = query(
-        "SELECT tool, partition, state, failures, until, changed_at FROM breakers ORDER BY tool, partition", (), None
+        "SELECT tool, host, partition, state, failures, until, changed_at FROM breakers ORDER BY tool, host, partition",
+        (),
+        None,
     )
-    lines(rows, ("tool", "partition", "state", "failures", "until"), json, "no breaker ever opened")
+    lines(rows, ("tool", "host", "partition", "state", "failures", "until"), json, "no breaker ever opened")

@@ -19,10 +19,11 @@ from motet.hosting import rows
 from motet.hosting.commands import Commands, Known
 from motet.hosting.directing import Directing
 from motet.hosting.telling import EVENTS, Cause, Telling
-from motet.modes import RESULTS, answers, mode_of
+from motet.modes import COORDINATOR, RESULTS, answers, mode_of
 from motet.plan import (
     Limits,
     Plan,
+    Reservation,
     admit,
     command_digest,
     key_digest,
@@ -30,6 +31,7 @@ from motet.plan import (
     valid_correlation,
     valid_traceparent,
 )
+from motet.plan.direct import set_budget
 from motet.records import (
     AdmittedCall,
     CallsFinished,
@@ -44,6 +46,11 @@ from motet.records import (
     PlanEnded,
     PlanRejected,
     Reason,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesGranted,
+    ResourcesRefused,
+    SetBudget,
     SubmitPlan,
     TimerFired,
     ToolContract,
@@ -55,8 +62,11 @@ CONTRACTS: Final = "motet.contracts"
 TIMERS: Final = "motet.timers"
 
 
-def service(name: str, settings: Settings, migrations: tuple[Path, ...] = ()) -> Service:
-    """A host of plans. Contracts are taken before results, results before timers, these before new plans, and the door last."""
+def service(name: str, settings: Settings, hears: str, says: str) -> Service:
+    """A host of plans, and the topics on which it talks with the other one about resources.
+
+    Contracts are taken before results, results before timers, these before new plans, and the door last.
+    """
     limits = Limits(
         calls_per_plan=settings.plan_calls,
         command_bytes=settings.command_bytes,
@@ -64,6 +74,7 @@ def service(name: str, settings: Settings, migrations: tuple[Path, ...] = ()) ->
         answer_seconds=settings.answer_seconds,
         plan_calls_at_once=settings.plan_calls_at_once,
         tenant_calls_at_once=settings.tenant_calls_at_once,
+        reservations=settings.open_plans,
     )
     return Service(
         name=name,
@@ -74,13 +85,14 @@ def service(name: str, settings: Settings, migrations: tuple[Path, ...] = ()) ->
             Input(FORWARDED, rank=3),
             Input(COMMANDS, rank=4, door=True),
             Input(REPAIRS, rank=5),
+            Input(hears, rank=1),
         ),
-        outputs=(EVENTS, FORWARDED, TIMERS, REPAIRS, "motet.merges", "motet.dead-letters"),
+        outputs=(EVENTS, FORWARDED, TIMERS, REPAIRS, says, "motet.merges", "motet.dead-letters"),
         open=partial(
             Host, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
         ),
         schema=name,
-        migrations=(Path(__file__).parent / "migrations", *migrations),
+        migrations=(Path(__file__).parent / "migrations",),
         journal=True,
         owns=partial(is_answered_by, name),
     )
@@ -135,25 +147,39 @@ class Host(Inert):
 
     def take(self, received: Received, hop: Hop) -> None:
         """One record."""
+        record = received.record
         telling = Telling(hop, self.limits, Cause(received.cause, received.timestamp_ms), self.plan_ended)
+        if not isinstance(record, Command):
+            self.hear(received, hop, telling)
+        elif not is_answered_by(self.opening.service, record):
+            self.leave(record, received.timestamp_ms)
+        elif isinstance(record, SubmitPlan):
+            if not self.known(record, plan_id_of(record), received, hop):
+                self.submit(record, received, hop, telling)
+        elif not self.known(record, getattr(record, "plan_id", ""), received, hop):
+            self.direct(record, received, hop, telling)
+
+    def hear(self, received: Received, hop: Hop, telling: Telling) -> None:
+        """One record of a service."""
+        schedule = self.schedule
         match received.record:
-            case command if isinstance(command, Command) and not is_answered_by(self.opening.service, command):
-                self.commands.note(key_of(command), command_digest(command), received.timestamp_ms)
-            case SubmitPlan() as command:
-                if not self.known(command, plan_id_of(command), received, hop):
-                    self.submit(command, received, hop, telling)
             case CallsFinished(plan_id=plan_id, calls=calls):
-                telling.tell(self.schedule.finished(plan_id, calls))
+                telling.tell(schedule.finished(plan_id, calls))
             case TimerFired(plan_id=plan_id):
-                telling.tell(self.schedule.ring(plan_id))
+                telling.tell(schedule.ring(plan_id))
             case CallsReported() as report:
                 self.progress(report, hop, telling)
             case ToolContract() as contract:
-                self.schedule.board.contracts.add(contract)
+                schedule.board.contracts.add(contract)
                 rows.save_contract(self.opening, contract, received.value)
-            case command if isinstance(command, Command):
-                if not self.known(command, getattr(command, "plan_id", ""), received, hop):
-                    self.direct(command, received, hop, telling)
+            case ReserveResources() as asked:
+                telling.tell(schedule.reserve(reservation_of(asked), asked.quarantine))
+            case ReleaseResources(plan_id=plan_id):
+                telling.tell(schedule.release(plan_id))
+            case ResourcesGranted(plan_id=plan_id):
+                telling.tell(schedule.granted(plan_id))
+            case ResourcesRefused(plan_id=plan_id, code=code, message=message):
+                telling.tell(schedule.refused(plan_id, code, message))
 
     def keys(self, batch: Sequence[Received]) -> Iterator[str]:
         """The keys that the records of a batch are about: those of commands, and of plans that may end."""
@@ -193,12 +219,29 @@ class Host(Inert):
         self.refuse(command, plan_id, (Reason("KEY_REUSED", message, None),), received, hop)
         return True
 
+    def leave(self, command: Command, now: int) -> None:
+        """A command that another host answers: its key is taken here as well, and a budget that is counted there is known here."""
+        key = key_of(command)
+        if isinstance(command, SetBudget) and self.commands.find(key, now) is None:
+            set_budget(self.schedule, command)
+        self.commands.note(key, command_digest(command), now)
+
+    def counted_elsewhere(self, plan: Plan) -> Reason | None:
+        """Why a plan cannot be hosted here whose agent has a budget: two hosts that count for themselves would let twice as much pass."""
+        ledger = self.schedule.board.guards.ledgers.get((plan.tenant, plan.domain, plan.agent))
+        if self.opening.service == COORDINATOR or ledger is None or all(limit is None for limit in ledger.limits):
+            return None
+        message = f"agent {plan.agent} has a budget here, which only the coordinator counts: submit the plan with mode ORCHESTRATED"
+        return Reason("AGENT_HAS_BUDGET", message, None)
+
     def submit(self, command: SubmitPlan, received: Received, hop: Hop, telling: Telling) -> None:
         """Answers a new plan: rejected or admitted."""
         plan_id, content = plan_id_of(command), command_digest(command)
         size, now = len(received.value), received.timestamp_ms
         plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now)
-        refusal = self.schedule.quarantined(plan) if isinstance(plan, Plan) else None
+        refusal = None
+        if isinstance(plan, Plan):
+            refusal = self.counted_elsewhere(plan) or self.schedule.quarantined(plan)
         if refusal is None and isinstance(plan, Plan) and plan_id in self.schedule.plans:
             message = f"plan {plan_id} was submitted before, and something of it is still open"
             refusal = Reason("PLAN_OPEN", message, None)
@@ -309,6 +352,15 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
     return PlanAdmitted(
         *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
         *(plan.policy, plan.deadline, mode_of(plan.plan_id)),
+    )
+
+
+def reservation_of(asked: ReserveResources) -> Reservation:
+    """What a request asks for."""
+    meta = asked.meta
+    return Reservation(
+        *(asked.plan_id, meta.tenant, meta.domain, asked.claims, meta.event_id, meta.correlation_id),
+        *(meta.traceparent, asked.deadline_at),
     )
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from motet.chassis.canonical import compact
 from motet.chassis.service import Opening
-from motet.plan import Contracts, Limits, Plan, Schedule, from_state, to_state
+from motet.plan import Contracts, Limits, Plan, Reservation, Schedule, from_state, to_state
 from motet.plan.breaker import Breaker
-from motet.plan.rows import ledger_fields, ledger_from
+from motet.plan.rows import ledger_fields, ledger_from, reservation_from, reservation_state
 from motet.records import ToolContract
 
 
@@ -23,7 +23,7 @@ def load(opening: Opening, limits: Limits) -> Schedule:
     ):
         contracts.add(opening.decode(record))
     plans = connection.execute("SELECT state FROM open_plan WHERE partition = %s ORDER BY sequence, plan_id", place)
-    schedule = Schedule.restore([from_state(state) for (state,) in plans], limits, contracts)
+    schedule = Schedule.restore([from_state(state) for (state,) in plans], limits, contracts, reserved(opening))
     guards = schedule.board.guards
     for *owner, state in connection.execute(
         "SELECT tenant, domain, agent, state FROM budget WHERE partition = %s", place
@@ -35,6 +35,14 @@ def load(opening: Opening, limits: Limits) -> Schedule:
     ):
         guards.breakers[tool] = Breaker(*columns)
     return schedule
+
+
+def reserved(opening: Opening) -> list[Reservation]:
+    """What plans of other hosts have of a shard's resources, or wait for."""
+    found = opening.connection.execute(
+        "SELECT plan_id, entered, state FROM reservation WHERE partition = %s ORDER BY entered", (opening.partition,)
+    )
+    return [reservation_from(plan_id, entered, state) for plan_id, entered, state in found]
 
 
 def save_contract(opening: Opening, contract: ToolContract, value: bytes) -> None:
@@ -54,6 +62,7 @@ def save(opening: Opening, schedule: Schedule) -> None:
         opening.connection.execute(
             "DELETE FROM open_plan WHERE partition = %s AND plan_id = ANY(%s)", (opening.partition, finished)
         )
+    save_reservations(opening, schedule)
     guards = schedule.board.guards
     if guards.ledgers_changed:
         rows: list[list[Any]] = [
@@ -86,4 +95,22 @@ def save_plans(opening: Opening, plans: Sequence[Plan]) -> None:
             "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r "
             "ON CONFLICT (partition, plan_id) DO UPDATE SET state = excluded.state",
             (opening.partition, compact([[plan.plan_id, plan.sequence, to_state(plan)] for plan in plans])),
+        )
+
+
+def save_reservations(opening: Opening, schedule: Schedule) -> None:
+    """Writes what plans of other hosts got in line, and forgets what they gave back."""
+    lines = schedule.board.lines
+    changed, lines.reservations_changed = lines.reservations_changed, {}
+    gone = sorted(plan_id for plan_id, one in changed.items() if one is None)
+    if gone:
+        opening.connection.execute(
+            "DELETE FROM reservation WHERE partition = %s AND plan_id = ANY(%s)", (opening.partition, gone)
+        )
+    new = [[plan_id, one.entered, reservation_state(one)] for plan_id, one in changed.items() if one is not None]
+    if new:
+        opening.connection.execute(
+            "INSERT INTO reservation (partition, plan_id, entered, state) "
+            "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r",
+            (opening.partition, compact(new)),
         )

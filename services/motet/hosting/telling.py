@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from motet.chassis.hop import Hop
-from motet.plan import Committed, Ended, Fact, Limits, Plan, Started, Step, Stopped, Undoing
+from motet.plan import Committed, Ended, Fact, Limits, Plan, Reservation, Started, Step, Stopped, Undoing, Word
 from motet.records import (
     CallsCommitted,
     CallsStarted,
@@ -17,11 +17,24 @@ from motet.records import (
     InvokeCalls,
     Meta,
     PlanEnded,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesGranted,
+    ResourcesRefused,
     StopCalls,
     StoppedCall,
 )
 
 EVENTS: Final = "motet.events"
+REQUESTS: Final = "motet.requests"
+GRANTS: Final = "motet.grants"
+# Where the other host hears a word.
+WORDS: Final[dict[Any, str]] = {
+    ReserveResources: REQUESTS,
+    ReleaseResources: REQUESTS,
+    ResourcesGranted: GRANTS,
+    ResourcesRefused: GRANTS,
+}
 # A record stays well below its topic's limit; what is larger goes out in several.
 CHUNK_CHARACTERS: Final = 400_000
 T = TypeVar("T")
@@ -47,6 +60,9 @@ class Telling:
     def tell(self, steps: Sequence[Step]) -> None:
         """Emits the facts, in order."""
         for step in steps:
+            if isinstance(step, Word):
+                self.hop.emit(WORDS[step.record.func], step.record(meta=self.meta(step.plan)))
+                continue
             plan = step.plan
             match step:
                 case Started(invocations=invocations):
@@ -127,7 +143,7 @@ class Telling:
         if outcome != "SUCCEEDED":
             self.hop.tools.log.info("plan failed", event_id=meta.event_id, plan_id=plan.plan_id, outcome=outcome)
 
-    def meta(self, plan: Plan) -> Meta:
+    def meta(self, plan: Plan | Reservation) -> Meta:
         """The meta of a fact about a plan."""
         trace, correlation = plan.traceparent, plan.correlation_id
         return self.hop.meta(

@@ -8,10 +8,10 @@ from motet.plan.contracts import Contracts
 from motet.plan.direct import direct
 from motet.plan.identity import command_digest, key_digest, plan_id_of
 from motet.plan.limits import Limits
-from motet.plan.model import Call, Plan
+from motet.plan.model import Call, Plan, Reservation
 from motet.plan.rows import from_state, to_state
 from motet.plan.schedule import Schedule
-from motet.plan.steps import Committed, Ended, Fact, Started, Step, Stopped, Undoing
+from motet.plan.steps import Committed, Ended, Fact, Started, Step, Stopped, Undoing, Word
 
 __all__ = [
     "Call",
@@ -21,11 +21,13 @@ __all__ = [
     "Fact",
     "Limits",
     "Plan",
+    "Reservation",
     "Schedule",
     "Started",
     "Step",
     "Stopped",
     "Undoing",
+    "Word",
     "admit",
     "command_digest",
     "direct",

@@ -14,6 +14,7 @@ from motet.plan.choreography import conflicts
 from motet.plan.contracts import Contract, Contracts, UnknownResource
 from motet.plan.expectations import expectation_faults
 from motet.plan.graph import find_cycle
+from motet.plan.hybrid import INSTEAD, uses
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
 from motet.plan.spending import DIMENSIONS, Ledger, limit_of
@@ -39,6 +40,7 @@ def admit(
     for index in range(len(command.calls)):
         admission.check_call(index)
     admission.check_order()
+    admission.check_waits()
     admission.check_size()
     if admission.reasons:
         return admission.shown()
@@ -59,6 +61,7 @@ def admit(
         deadline=now + int(seconds * MILLISECONDS),
         ledger=None if policy.budget is None else Ledger(limit_of(policy.budget)),
         in_line=admission.undone_in_line,
+        reserves=admission.reserves,
     )
 
 
@@ -74,7 +77,7 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
             f"the command has {size_bytes} bytes; the limit is {limits.command_bytes}: pass large data by reference"
         )
         yield Reason("TOO_LARGE", message, None)
-    if command.mode in ("UNKNOWN", "HYBRID"):
+    if command.mode == "UNKNOWN":
         yield Reason("BAD_POLICY", "mode is a word that this version does not know", None)
     yield from policy_reasons(command.policy, len(command.calls), limits)
     named = [("idempotency_key", command.idempotency_key), ("agent", command.agent)]
@@ -145,6 +148,8 @@ class Admission:
         self.calls: list[Call] = []
         self.edges: list[tuple[int, ...]] = []
         self.hints = HINTS
+        # What a hybrid plan asks for.
+        self.reserves: tuple[Claim, ...] = ()
         self.compensates = command.policy.on_failure == "COMPENSATE"
         # Whether compensations get in line by themselves, because the plan will not hold what they use when they run.
         self.undone_in_line = command.isolation != "PLAN" or not self.compensates
@@ -200,7 +205,7 @@ class Admission:
             return
         record = contract.record
         undoing = self.undoing_of(call, contract)
-        self.check_mode(call, contract, claims, undoing)
+        self.check_mode(call, contract, claims, undoing, arguments)
         if self.compensates and undoing is not None and record.effect != "PURE":
             more = claims_before(arguments, contract, undoing, self.command.tenant, self.command.domain)
             self.undone_in_line = self.undone_in_line or more is None
@@ -231,12 +236,35 @@ class Admission:
             self.refuse("BAD_EXPECTED_VERSION", message, call.call_id)
 
     def check_mode(
-        self, call: PlannedCall, contract: Contract, claims: tuple[Claim, ...], undoing: Contract | None
+        self,
+        call: PlannedCall,
+        contract: Contract,
+        claims: tuple[Claim, ...],
+        undoing: Contract | None,
+        arguments: dict[str, Any],
     ) -> None:
-        """Refuses what may conflict with somebody where nobody keeps lines."""
+        """Without lines nothing may conflict with anybody; with lines elsewhere everything that is used must be known."""
         if self.command.mode == "CHOREOGRAPHED":
-            for message in conflicts(call.tool, contract, claims, undoing):
+            expected = {one.resource for one in call.expected_versions}
+            for message in conflicts(call.tool, contract, claims, undoing, expected):
                 self.refuse("NOT_CHOREOGRAPHABLE", message, call.call_id)
+        if self.command.mode == "HYBRID":
+            used = uses(contract, claims, undoing, arguments, self.command.tenant, self.command.domain)
+            if isinstance(used, str):
+                self.refuse("NOT_HYBRID", used, call.call_id)
+            else:
+                self.reserves = merged((*self.reserves, *used))
+
+    def check_waits(self) -> None:
+        """Refuses a plan that would keep what it reserved while it waits for a person."""
+        if self.reserves:
+            for call in self.calls:
+                if call.approval:
+                    message = (
+                        f"{call.tool} waits for a person, and a hybrid plan has all its resources before anything of it runs: "
+                        f"{INSTEAD}, or this call in a plan of its own"
+                    )
+                    self.refuse("NOT_HYBRID", message, call.call_id)
 
     def named(self, call: PlannedCall) -> list[int]:
         """The calls that `after` names."""
@@ -365,7 +393,7 @@ class Admission:
         size = sum(
             len(call.arguments.encode()) + sum(len(claim.resource.encode()) for claim in call.claims)
             for call in self.calls
-        )
+        ) + sum(len(claim.resource.encode()) for claim in self.reserves)
         if size > self.limits.admitted_bytes:
             message = (
                 f"canonical arguments and resources have {size} bytes; the limit is {self.limits.admitted_bytes}: "

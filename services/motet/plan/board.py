@@ -16,10 +16,10 @@ from motet.plan.limits import Limits
 from motet.plan.lines import Lines
 from motet.plan.model import Call, Plan
 from motet.plan.slots import Slots
-from motet.plan.steps import Fact, Step
+from motet.plan.steps import Fact, Step, Word
 from motet.plan.text import carriable, carriable_bytes
 from motet.plan.waits import MILLISECONDS
-from motet.records import AttemptsEnded, EndedAttempt, Failure, FinishedCall, NextStep
+from motet.records import AttemptsEnded, EndedAttempt, Failure, FinishedCall, NextStep, ResourcesGranted
 
 CODE_LENGTH: Final = 64
 
@@ -58,6 +58,10 @@ class Board:
         if not self.lines.queues.newly_granted:
             return
         for name, index in self.lines.queues.take_granted():
+            reservation = self.lines.grant(name)
+            if reservation is not None:
+                self.out.append(Word(reservation, partial(ResourcesGranted, plan_id=name)))
+                continue
             plan = self.plans.get(name.partition("#")[0])
             # A call may be granted and skipped in one step, the last of its plan.
             if plan is not None:

@@ -17,6 +17,8 @@ class Limits:
     inline_result_bytes: int = 524_288
     resources_per_call: int = 16
     resource_length: int = 300
+    # Plans of other hosts that have resources of a shard, or wait for them.
+    reservations: int = 5_000
     identifier_length: int = 200
     # What admission makes of a command may be larger than the command: 1e20 is written in full, and templates repeat arguments.
     admitted_bytes: int = 1_048_576

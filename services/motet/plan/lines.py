@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from motet.plan.model import Call, Plan
+from motet.plan.model import Call, Plan, Reservation
 from motet.resources import Queues
 
 NOT_IN_LINE: Final = -1
+Owner = Plan | Reservation
 
 
 class Lines:
@@ -22,15 +23,24 @@ class Lines:
     def __init__(self) -> None:
         self.queues = Queues()
         self.next_entry = 0
+        # What plans of other hosts use, and what of it differs from the rows: None for what is gone.
+        self.reservations: dict[str, Reservation] = {}
+        self.reservations_changed: dict[str, Reservation | None] = {}
 
-    def restore(self, plans: Sequence[Plan]) -> None:
+    def restore(self, plans: Sequence[Plan], reservations: Sequence[Reservation] = ()) -> None:
         """Everybody gets in line again as they did, and lets go what they let go before the next one gets in line.
 
         Whoever had something in hand must not find those in its way who left before it.
         """
         entries = sorted((number, name, plan.plan_id) for plan in plans for name, number in plan.entered.items())
         by_id = {plan.plan_id: plan for plan in plans}
+        self.reservations = {one.plan_id: one for one in reservations}
+        entries = sorted([*entries, *((one.entered, one.plan_id, one.plan_id) for one in reservations)])
         for number, name, plan_id in entries:
+            self.next_entry = number + 1
+            if plan_id in self.reservations:
+                self.stand(self.reservations[plan_id])
+                continue
             plan = by_id[plan_id]
             members = [
                 (index, call)
@@ -44,9 +54,33 @@ class Lines:
                     self.queues.finish(name, index, hold=self.holds(plan, call))
             if name in plan.released:
                 self.queues.end(name, self.kept(plan, name))
-            self.next_entry = number + 1
-        for plan_id, index in self.queues.take_granted():
-            by_id[plan_id.partition("#")[0]].granted_at(index)
+        for name, index in self.queues.take_granted():
+            if not self.grant(name):
+                by_id[name.partition("#")[0]].granted_at(index)
+
+    def reserve(self, reservation: Reservation) -> None:
+        """A plan of another host gets in line, as one member."""
+        reservation.entered = self.next_entry
+        self.next_entry += 1
+        self.reservations[reservation.plan_id] = self.reservations_changed[reservation.plan_id] = reservation
+        self.stand(reservation)
+
+    def stand(self, reservation: Reservation) -> None:
+        """A reservation's claims."""
+        self.queues.add(reservation.plan_id, 0, reservation.claims, space_of(reservation))
+
+    def grant(self, name: str) -> Reservation | None:
+        """Notes that a reservation has everything, if the name is one's."""
+        reservation = self.reservations.get(name)
+        if reservation is not None:
+            reservation.granted = True
+        return reservation
+
+    def give_back(self, plan_id: str) -> None:
+        """A plan of another host leaves the lines."""
+        if self.reservations.pop(plan_id, None) is not None:
+            self.reservations_changed[plan_id] = None
+            self.queues.end(plan_id)
 
     def enter(self, plan: Plan) -> None:
         """Everything of a plan that waits for no person gets in line."""
@@ -151,7 +185,7 @@ class Lines:
             self.leave(plan, undone)
 
 
-def space_of(plan: Plan) -> str:
+def space_of(plan: Owner) -> str:
     """A resource is a domain's own: the same name elsewhere is another thing, and nobody waits for a stranger."""
     return f"{plan.tenant}/{plan.domain}/"
 

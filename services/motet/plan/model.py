@@ -101,6 +101,23 @@ class Call:
 
 
 @dataclass(slots=True)
+class Reservation:
+    """What a plan that another service hosts uses, as one member of the lines. `entered` is its place among all entries of the shard."""
+
+    plan_id: str
+    tenant: str
+    domain: str
+    claims: tuple[Claim, ...]
+    asked_in: str
+    correlation_id: str
+    traceparent: str | None
+    deadline: int
+    entered: int = -1
+    # -- derived ------------------------------------------------------------------------------------------------------------
+    granted: bool = False
+
+
+@dataclass(slots=True)
 class Plan:
     """A plan from its admission until nothing of it is open."""
 
@@ -135,6 +152,8 @@ class Plan:
     compensations: dict[int, Call] = field(default_factory=dict)
     # Where calls of it wait for a slot, with its turn there.
     turns: dict[str, int] = field(default_factory=dict)
+    # Whether another service was asked for what it uses, and gave it.
+    reservation: Literal["", "ASKED", "HELD"] = ""
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------
@@ -143,6 +162,8 @@ class Plan:
     alarm: int = 0
     # What each of its calls has a slot of while it is in flight, with how many may have one.
     demand: tuple[tuple[str, int], ...] = ()
+    # Of a hybrid plan, everything that it uses; of use until it was asked for.
+    reserves: tuple[Claim, ...] = ()
 
     def __post_init__(self) -> None:
         """Derives the order and the edges."""

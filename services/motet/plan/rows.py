@@ -6,7 +6,7 @@ import json
 from operator import attrgetter
 from typing import Any, Final
 
-from motet.plan.model import Call, Plan
+from motet.plan.model import Call, Plan, Reservation
 from motet.plan.spending import Ledger
 from motet.records import Claim, Failure, Policy
 
@@ -34,8 +34,11 @@ HEAD: Final = (
         "in_line",
         "outcome",
         "turns",
+        "reservation",
     ),
 )
+RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")
+in_row = attrgetter(*RESERVATION)
 always = attrgetter(*ALWAYS)
 rarely = attrgetter(*RARELY)
 head = attrgetter(*HEAD)
@@ -61,6 +64,7 @@ def to_state(plan: Plan) -> str:
 def from_state(state: str) -> Plan:
     """The plan of a row."""
     first, policy, calls, committed_in, ledger, compensations = json.loads(state)
+    # A row of a former version lacks what came later.
     known = dict(zip(HEAD, first, strict=False))
     return Plan(
         **known,
@@ -111,3 +115,20 @@ def call_from(fields: list[Any]) -> Call:
         # A row that an earlier version wrote ends sooner.
         known.update(zip(RARELY, fields[-1], strict=False))
     return Call(**known)
+
+
+def reservation_state(reservation: Reservation) -> str:
+    """A reservation's row but for its id and place."""
+    claims = [claim_fields(claim) for claim in reservation.claims]
+    return json.dumps([*in_row(reservation), claims], separators=(",", ":"))
+
+
+def reservation_from(plan_id: str, entered: int, state: str) -> Reservation:
+    """The reservation of a row."""
+    *known, claims = json.loads(state)
+    return Reservation(
+        plan_id,
+        entered=entered,
+        claims=tuple(Claim(*one) for one in claims),
+        **dict(zip(RESERVATION, known, strict=True)),
+    )

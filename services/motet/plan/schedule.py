@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from motet.plan import undoing
+from motet.plan import reservations, undoing
 from motet.plan.alarms import Alarms, plan_due
 from motet.plan.approvals import ask
 from motet.plan.board import Board
@@ -17,14 +17,14 @@ from motet.plan.contracts import Contracts
 from motet.plan.ends import heard, stop
 from motet.plan.guards import Owner, reservation
 from motet.plan.limits import Limits
-from motet.plan.lines import space_of
-from motet.plan.model import Plan
+from motet.plan.model import Plan, Reservation
+from motet.plan.quarantine import hindrance
 from motet.plan.spending import NOTHING, Ledger, Limit
 from motet.plan.starts import start
 from motet.plan.steps import Committed, Ended, Step
 from motet.plan.times import ring_call
 from motet.plan.waits import MILLISECONDS
-from motet.records import FinishedCall, Reason
+from motet.records import FinishedCall, OnQuarantine, Reason
 
 
 class Schedule:
@@ -35,11 +35,13 @@ class Schedule:
         self.alarms = Alarms()
 
     @staticmethod
-    def restore(plans: Sequence[Plan], limits: Limits, contracts: Contracts) -> Schedule:
+    def restore(
+        plans: Sequence[Plan], limits: Limits, contracts: Contracts, reserved: Sequence[Reservation] = ()
+    ) -> Schedule:
         """The schedule as it was, from the rows."""
         schedule = Schedule(limits, contracts)
         schedule.board.plans.update((plan.plan_id, plan) for plan in plans)
-        schedule.board.lines.restore(plans)
+        schedule.board.lines.restore(plans, reserved)
         schedule.board.slots.restore(plans)
         for plan in plans:
             schedule.alarms.set(plan, schedule.board)
@@ -66,7 +68,10 @@ class Schedule:
         """A plan gets in line, and people are asked about calls that need them."""
         board = self.board
         board.plans[plan.plan_id] = plan
-        board.lines.enter(plan)
+        if plan.reserves:
+            reservations.ask(board, plan)
+        else:
+            board.lines.enter(plan)
         board.touch(plan)
         for index in plan.order:
             call = plan.calls[index]
@@ -79,17 +84,8 @@ class Schedule:
         board = self.board
         if plan.policy.quarantine != "REFUSE":
             return None
-        for call in plan.calls:
-            for claim in call.claims:
-                for name, index in board.lines.queues.in_the_way(claim, space_of(plan)):
-                    holder = board.plans[name.partition("#")[0]]
-                    # What undoes a call may be in doubt in its place.
-                    users = (holder.call_at(index), holder.compensations.get(index))
-                    if any(one is not None and one.in_doubt for one in users):
-                        who = holder.calls[index % len(holder.calls)].call_id
-                        message = f"{claim.resource} is in quarantine: {who} of plan {holder.plan_id} is in doubt"
-                        return Reason("RESOURCE_IN_QUARANTINE", message, call.call_id)
-        return None
+        found = (hindrance(board, plan, call.claims, call.call_id) for call in plan.calls)
+        return next((reason for reason in found if reason is not None), None)
 
     def finished(self, plan_id: str, calls: Sequence[FinishedCall]) -> list[Step]:
         """Attempts ended. Those of unknown plans and repeats change nothing."""
@@ -100,6 +96,30 @@ class Schedule:
             call = plan.call_at(one.index)
             if call is not None and call.key == one.key and 0 < one.attempt <= call.attempt:
                 heard(board, plan, one.index, call, board.bounded_end(one))
+        return self.steps()
+
+    def granted(self, plan_id: str) -> list[Step]:
+        """A hosted plan has everything that it asked for."""
+        plan = self.board.plans.get(plan_id)
+        if plan is not None:
+            reservations.granted(self.board, plan)
+        return self.steps()
+
+    def refused(self, plan_id: str, code: str, message: str) -> list[Step]:
+        """A hosted plan does not get what it asked for."""
+        plan = self.board.plans.get(plan_id)
+        if plan is not None:
+            reservations.refused(self.board, plan, code, message)
+        return self.steps()
+
+    def reserve(self, reservation: Reservation, quarantine: OnQuarantine = "WAIT") -> list[Step]:
+        """Another host asks for everything that a plan of its own uses."""
+        reservations.reserve(self.board, reservation, quarantine)
+        return self.steps()
+
+    def release(self, plan_id: str) -> list[Step]:
+        """Another host's plan gives back what it has or waits for."""
+        reservations.release(self.board, plan_id)
         return self.steps()
 
     def ring(self, plan_id: str) -> list[Step]:
@@ -184,4 +204,5 @@ class Schedule:
             board.lines.release_all(plan)
         if plan.finished:
             board.lines.release_all(plan)
+            reservations.give_back(board, plan)
             del board.plans[plan.plan_id]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from motet.plan.model import Plan
+from motet.plan.model import Plan, Reservation
 from motet.records import CommittedCall, Invocation, StoppedCall
 
 
@@ -60,4 +60,12 @@ class Fact:
     record: partial[Any]
 
 
-Step = Started | Undoing | Stopped | Committed | Ended | Fact
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A record to the other host, about a plan that one of the two hosts. It needs nothing but its meta."""
+
+    plan: Plan | Reservation
+    record: partial[Any]
+
+
+Step = Started | Undoing | Stopped | Committed | Ended | Fact | Word

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from motet.chassis.text import printable
+from motet.modes import host_of
 from motet.projector.changes import Changes, Row, moment, moment_or_none
 from motet.projector.fault_tables import (
     APPROVALS,
@@ -287,7 +288,9 @@ def amount_columns(what: str, amounts: Amounts) -> Row:
 
 def breaker_changed(changes: Changes, record: BreakerChanged, at: str, partition: int) -> None:
     """A tool's circuit breaker opened or closed."""
-    row = {"tool": record.tool, "partition": partition, "state": record.state, "failures": record.failures}
+    host = host_of(record.plan_id)
+    row: Row = {"tool": record.tool, "host": host, "partition": partition}
+    row |= {"state": record.state, "failures": record.failures}
     changes.upsert(BREAKERS, row | {"until": moment_or_none(record.until), "changed_at": at})
 
 

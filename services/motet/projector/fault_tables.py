@@ -108,16 +108,17 @@ COMPENSATIONS: Final = Table(
 
 BREAKERS: Final = Table(
     "breakers",
-    "Circuit breakers that ever opened; each shard of the coordinator counts for itself.",
+    "Circuit breakers that ever opened; each shard of a host of plans counts for itself.",
     columns(
         ("tool", "text NOT NULL", "The tool."),
+        ("host", "text NOT NULL", "The service that counts, for the plans that it hosts: coordinator or agents."),
         ("partition", "integer NOT NULL", "The shard."),
         ("state", "text NOT NULL", "CLOSED, OPEN or HALF_OPEN."),
         ("failures", "integer NOT NULL", "Attempts that failed in a row."),
         ("until", "timestamptz", "When one call is sent to see."),
         ("changed_at", "timestamptz NOT NULL", "Since when."),
     ),
-    ("tool", "partition"),
+    ("tool", "host", "partition"),
     has_tenant=False,
 )
 

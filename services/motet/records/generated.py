@@ -1906,6 +1906,58 @@ class VersionConflict:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ResourcesGranted:
+    """A hosted plan has everything that it asked for, until it gives it back."""
+
+    FULL_NAME: ClassVar[str] = "motet.grants.ResourcesGranted"
+
+    meta: Meta
+    plan_id: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ResourcesGranted:
+        return ResourcesGranted(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesRefused:
+    """A hosted plan does not get what it asked for, and has nothing."""
+
+    FULL_NAME: ClassVar[str] = "motet.grants.ResourcesRefused"
+
+    meta: Meta
+    plan_id: str
+    code: str
+    message: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "code": self.code,
+            "message": self.message,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ResourcesRefused:
+        return ResourcesRefused(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["code"],
+            datum["message"],
+        )
+
+
 InvocationMode = Literal["UNKNOWN", "RUN", "RECONCILE"]
 
 
@@ -2634,6 +2686,61 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseResources:
+    """A hosted plan ended and nothing of it is open: it gives back what it has or waits for."""
+
+    FULL_NAME: ClassVar[str] = "motet.requests.ReleaseResources"
+
+    meta: Meta
+    plan_id: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ReleaseResources:
+        return ReleaseResources(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveResources:
+    """Asks for everything that a hosted plan uses, to be granted as one. It stands in the lines of its resources among all plans, at its place in the log."""
+
+    FULL_NAME: ClassVar[str] = "motet.requests.ReserveResources"
+
+    meta: Meta
+    plan_id: str
+    claims: tuple[Claim, ...]
+    quarantine: OnQuarantine
+    deadline_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "claims": [item.to_avro() for item in self.claims],
+            "quarantine": self.quarantine,
+            "deadline_at": self.deadline_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ReserveResources:
+        return ReserveResources(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([Claim.from_avro(item) for item in datum["claims"]]),
+            datum["quarantine"],
+            datum["deadline_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedCall:
     """The end of one call."""
 
@@ -2847,6 +2954,8 @@ Record = (
     | PlanRejected
     | RepairOrdered
     | VersionConflict
+    | ResourcesGranted
+    | ResourcesRefused
     | InvokeCalls
     | StopCalls
     | Merged
@@ -2864,6 +2973,8 @@ Record = (
     | LeasesRenewed
     | LeaseTimerFired
     | Repair
+    | ReleaseResources
+    | ReserveResources
     | CallsFinished
     | CallsReported
     | TimerFired
@@ -2901,6 +3012,8 @@ RECORDS: dict[str, type[Record]] = {
     "motet.events.PlanRejected": PlanRejected,
     "motet.events.RepairOrdered": RepairOrdered,
     "motet.events.VersionConflict": VersionConflict,
+    "motet.grants.ResourcesGranted": ResourcesGranted,
+    "motet.grants.ResourcesRefused": ResourcesRefused,
     "motet.invocations.InvokeCalls": InvokeCalls,
     "motet.invocations.StopCalls": StopCalls,
     "motet.journal.Merged": Merged,
@@ -2918,6 +3031,8 @@ RECORDS: dict[str, type[Record]] = {
     "motet.leases.LeasesRenewed": LeasesRenewed,
     "motet.leasetimers.LeaseTimerFired": LeaseTimerFired,
     "motet.repairs.Repair": Repair,
+    "motet.requests.ReleaseResources": ReleaseResources,
+    "motet.requests.ReserveResources": ReserveResources,
     "motet.results.CallsFinished": CallsFinished,
     "motet.results.CallsReported": CallsReported,
     "motet.timers.TimerFired": TimerFired,

@@ -1,0 +1,81 @@
+"""Resources of plans that another service hosts, pure. A reservation stands in the lines as one member with everything that its plan uses.
+
+The coordinator keeps the lines: `reserve` and `release` are what a host asks of it. The host's part is `granted` and `refused`. A plan asks
+once, before anything of it runs, and gives back once, when nothing of it is open: a call in doubt keeps everything that its plan reserved.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from motet.plan.board import Board
+from motet.plan.ends import conclude
+from motet.plan.model import Plan, Reservation
+from motet.plan.quarantine import hindrance
+from motet.plan.steps import Word
+from motet.records import Failure, OnQuarantine, Reason, ReleaseResources, ReserveResources, ResourcesRefused
+
+TOO_MANY: Final = "TOO_MANY_RESERVATIONS"
+
+
+def reserve(board: Board, reservation: Reservation, quarantine: OnQuarantine) -> None:
+    """A hosted plan gets in line with everything that it uses, or is refused. A repeat changes nothing."""
+    if reservation.plan_id in board.lines.reservations:
+        return
+    count, limit = len(board.lines.reservations), board.limits.reservations
+    reason = None
+    if count >= limit:
+        message = f"{count} plans of other hosts have resources or wait for them; the limit is {limit}: try again later"
+        reason = Reason(TOO_MANY, message, None)
+    elif quarantine == "REFUSE":
+        reason = hindrance(board, reservation, reservation.claims, None)
+    if reason is None:
+        board.lines.reserve(reservation)
+    else:
+        refusal = partial(ResourcesRefused, plan_id=reservation.plan_id, code=reason.code, message=reason.message)
+        board.out.append(Word(reservation, refusal))
+
+
+def release(board: Board, plan_id: str) -> None:
+    """A hosted plan gives back what it has, or waits no more."""
+    board.lines.give_back(plan_id)
+
+
+def ask(board: Board, plan: Plan) -> None:
+    """Asks for everything that a hosted plan uses."""
+    plan.reservation = "ASKED"
+    asked = partial(
+        ReserveResources,
+        plan_id=plan.plan_id,
+        claims=plan.reserves,
+        quarantine=plan.policy.quarantine,
+        deadline_at=plan.deadline,
+    )
+    board.out.append(Word(plan, asked))
+
+
+def give_back(board: Board, plan: Plan) -> None:
+    """Gives back what a hosted plan has or waits for."""
+    if plan.reservation:
+        board.out.append(Word(plan, partial(ReleaseResources, plan_id=plan.plan_id)))
+
+
+def granted(board: Board, plan: Plan) -> None:
+    """A hosted plan has what it asked for: now its calls get in line here, which keeps their order among themselves."""
+    if plan.reservation == "ASKED":
+        plan.reservation = "HELD"
+        if not plan.ended:
+            board.lines.enter(plan)
+        board.touch(plan)
+
+
+def refused(board: Board, plan: Plan, code: str, message: str) -> None:
+    """A hosted plan does not get what it asked for: none of its calls can run, and it has nothing to give back."""
+    if plan.reservation != "ASKED":
+        return
+    plan.reservation = ""
+    for index in plan.order:
+        if plan.calls[index].status == "WAITING":
+            conclude(board, plan, index, "FAILED", None, Failure(code, message))
+    board.touch(plan)
