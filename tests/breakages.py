@@ -11,6 +11,7 @@ from motet.plan import attempts, ends, rows, schedule, undoing
 from motet.plan.board import Board
 from motet.plan.lines import Lines
 from motet.plan.model import Plan
+from motet.plan.slots import Slots
 from motet.resources import queues
 from motet.simulation import coordinator
 from motet.simulation.coordinator import Coordinator
@@ -77,6 +78,21 @@ def doubt_is_run_again(patch: pytest.MonkeyPatch) -> None:
 def writers_share(patch: pytest.MonkeyPatch) -> None:
     """Two writers have a resource at once."""
     patch.setattr(queues, "kind_of", lambda mode, operation: f"{mode} {operation}")
+
+
+def wholes_exclude_nobody(patch: pytest.MonkeyPatch) -> None:
+    """A claim on all accounts does not stand in the way of one account's."""
+    patch.setattr(queues, "wholes_above", lambda _name: ())
+
+
+def operations_commute(patch: pytest.MonkeyPatch) -> None:
+    """Calls that commute share with those of another operation."""
+    patch.setattr(queues, "kind_of", lambda mode, _operation: "" if mode == "WRITE" else mode)
+
+
+def slots_are_always_free(patch: pytest.MonkeyPatch) -> None:
+    """As many calls are in flight as there are."""
+    patch.setattr(Slots, "acquire", lambda *_: True)
 
 
 def everybody_shares(patch: pytest.MonkeyPatch) -> None:
@@ -194,6 +210,9 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     committed_as_they_come,
     doubt_is_run_again,
     writers_share,
+    wholes_exclude_nobody,
+    operations_commute,
+    slots_are_always_free,
     everybody_shares,
     late_results_are_not_told,
     rows_forget_attempts,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,7 +68,8 @@ ACTIONS = st.lists(st.tuples(st.sampled_from((*WORDS, *WORDS, *FAULTS)), st.inte
 def test_hypothesis_is_the_scheduler(seed: int, plans: int, actions: list[Action]) -> None:
     """The same model, with every choice made by Hypothesis, which shrinks what it finds by itself."""
     actions = [(word, number % 4 + number // 10 * 10) for word, number in actions]
-    _, promise, message = played(Kind.of(seed), script(seed, plans).asked, actions)
+    kind = replace(Kind.of(seed), careful=seed % 3 == 0, replayed=seed % 3 == 1, twin=False)
+    _, promise, message = played(kind, script(seed, plans).asked, actions)
     assert not promise, f"{promise}: {message}"
 
 
@@ -79,10 +82,10 @@ def test_what_is_broken_is_found(mutation: Mutation, monkeypatch: pytest.MonkeyP
         if total.failures:
             break
     assert total.failures, f"{mutation.__name__} was not found"
-    failure = total.failures[0]
-    story = shrink(failure.seed, PLANS)
-    assert story is not None
-    assert story.promise == failure.promise
+    # The first run that fails may be a long one; a person reads the shortest of a few.
+    stories = [story for one in total.failures[:4] if (story := shrink(one.seed, PLANS)) is not None and story.lines]
+    story = min(stories, key=lambda one: one.asked + one.choices)
+    assert story.promise in {one.promise for one in total.failures}
     assert story.asked <= 8
     assert story.choices <= 20
     assert 0 < len(story.lines) <= 60

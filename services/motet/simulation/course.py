@@ -316,6 +316,11 @@ class Course:
         queues = self.coordinator.schedule.board.lines.queues
         if queues.queues or queues.claims or queues.plans or queues.missing:
             raise Violation("P8", f"every plan ended, and these are still in line: {list(queues.claims)[:5]}")
+        slots = self.coordinator.schedule.board.slots
+        if any(slots.used.values()) or slots.rounds:
+            raise Violation(
+                "P8", f"every plan ended, and slots are still in use: {slots.used} {list(slots.rounds)[:5]}"
+            )
         self.judge.close()
         compare(self.world, self.judge)
 

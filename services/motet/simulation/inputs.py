@@ -16,16 +16,17 @@ from typing import Any, Final
 from motet.plan import Call, Plan, admit
 from motet.plan.spending import Ledger
 from motet.records import Amounts, Isolation, PlannedCall, Policy, Reason, SubmitPlan
-from motet.simulation.tools import CONTRACTS, FAILS, FAILS_ONCE, LIMITS, ODD, UNCLEAR_AFTER
+from motet.simulation.tools import ACCOUNTS, CONTRACTS, FAILS, FAILS_ONCE, LIMITS, ODD, UNCLEAR_AFTER
 
 TENANT: Final = "acme"
 POOL: Final = 800
 # So many seeds share a pool.
 SEEDS: Final = 4_096
-ACCOUNTS: Final = "abcdefgh"
 # Tools by how often they are called, and those whose end depends on nothing but the call.
-USUAL: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "bank.move", "post.pay", "post.note")
-ANY: Final = (*USUAL, "post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call")
+OFTEN: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "bank.move", "post.pay", "post.note")
+USUAL: Final = (*OFTEN, *OFTEN, "bank.add", "bank.flip", "bank.flip", "bank.audit", "bank.sweep")
+DOUBTFUL: Final = ("post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call")
+ANY: Final = (*USUAL, *DOUBTFUL, *DOUBTFUL)
 UNDOABLE: Final = ("bank.put", "bank.draw", "bank.look", "post.pay", "post.note")
 CALLS: Final = (*(1,) * 15, 2, 2, 2, 3, 4)
 # Rejected for its tool, its edges, its policy.

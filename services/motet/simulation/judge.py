@@ -22,7 +22,7 @@ from motet.records import (
     Invocation,
 )
 from motet.simulation.inputs import Template
-from motet.simulation.tools import ATTEMPTS, EFFECTS
+from motet.simulation.tools import ATTEMPTS, EFFECTS, LIMITS
 from motet.simulation.violations import Violation
 from motet.simulation.world import REFUSED, World
 
@@ -112,6 +112,12 @@ class Judge:
         watch = self.watches[plan.plan_id]
         if watch.barrier:
             raise Violation("P1", f"{invocations[0].call_id} of {watch.name} starts after its barrier")
+        if len(plan.calls) > LIMITS.plan_calls_at_once:
+            flying = sum(call.status == "STARTED" or call.lingers == "RUNNING" for call in plan.calls)
+            if flying > LIMITS.plan_calls_at_once:
+                raise Violation(
+                    "P8", f"{flying} calls of {watch.name} are in flight; the limit is {LIMITS.plan_calls_at_once}"
+                )
         for one in invocations:
             if one.attempt > 1 or watch.doubts:
                 self.again(watch, one)

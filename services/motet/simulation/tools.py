@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from motet.plan import Contracts, Limits
-from motet.records import ClaimMode, ClaimTemplate, Compensation, EffectClass, Meta, ToolContract
+from motet.records import ClaimMode, ClaimTemplate, Compensation, EffectClass, Meta, SlotTemplate, ToolContract
 
+ACCOUNTS: Final = "abcdefgh"
 TOOLSETS: Final = ("bank", "post")
-LIMITS: Final = Limits()
+# Of a plan's calls so many are in flight at once, and of the tenant's: few, so that slots are waited for.
+LIMITS: Final = Limits(plan_calls_at_once=2, tenant_calls_at_once=6)
 META: Final = Meta("e", "c", "", "", "", 0, 0, None)
 SCHEMA: Final = (
     '{"type":"object","properties":{"key":{"type":"string"},"to":{"type":"string"},"n":{}},"required":["key"]}'
@@ -27,7 +29,7 @@ ODD: Final = (FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER)
 def tool(
     name: str,
     effect: EffectClass,
-    claims: Sequence[tuple[str, ClaimMode]] = WRITES,
+    claims: Sequence[tuple[str, ClaimMode] | tuple[str, ClaimMode, str]] = WRITES,
     undone_by: str | None = None,
     **more: Any,
 ) -> ToolContract:
@@ -40,7 +42,7 @@ def tool(
         "deadline_seconds": 100.0,
         "compensation": undo,
     }
-    templates = tuple(ClaimTemplate(template, mode) for template, mode in claims)
+    templates = tuple(ClaimTemplate(*claim) for claim in claims)
     head = (META, name, 1, name.partition(".")[0], "", effect, SCHEMA, "{}", templates)
     return ToolContract(*head, sha256="sha", **{**fields, **more})
 
@@ -49,12 +51,17 @@ TOOLS: Final = (
     tool("bank.look", "PURE", [("account:{key}", "READ")]),
     tool("bank.put", "TRANSACTIONAL", undone_by="bank.undo"),
     tool("bank.draw", "TRANSACTIONAL", undone_by="bank.undo"),
-    tool("bank.add", "TRANSACTIONAL", [("account:{key}", "COMMUTE")]),
+    # Each of these two commutes with itself, and not with the other.
+    tool("bank.add", "TRANSACTIONAL", [("account:{key}", "COMMUTE", "add")]),
+    tool("bank.flip", "TRANSACTIONAL", [("account:{key}", "COMMUTE", "flip")]),
+    # All accounts at once.
+    tool("bank.audit", "PURE", [("account:*", "READ")]),
+    tool("bank.sweep", "TRANSACTIONAL", [("account:*", "WRITE")]),
     tool("bank.move", "TRANSACTIONAL", [("account:{key}", "WRITE"), ("account:{to}", "WRITE")]),
     tool("bank.undo", "TRANSACTIONAL"),
-    tool("post.pay", "IDEMPOTENT", undone_by="post.refund"),
+    tool("post.pay", "IDEMPOTENT", undone_by="post.refund", at_once=3),
     tool("post.refund", "IDEMPOTENT"),
-    tool("post.book", "RECONCILABLE", undone_by="post.unbook"),
+    tool("post.book", "RECONCILABLE", undone_by="post.unbook", at_once_per=(SlotTemplate("desk:{key}", 1),)),
     tool("post.unbook", "RECONCILABLE"),
     tool("post.mail", "IRREVERSIBLE", undone_by="post.refund"),
     tool("post.send", "IRREVERSIBLE", ()),

@@ -6,15 +6,17 @@ them, additions after writes and reads below them. What was done to it stays in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from motet.simulation.tools import read
+from motet.simulation.tools import ACCOUNTS, read
 from motet.simulation.violations import Violation
 
 MODULUS: Final = 1_000_003
 REFUSED: Final = "REFUSED"
-COMMUTING: Final = "bank.add"
-READING: Final = ("bank.look", "post.note")
+COMMUTING: Final = ("bank.add", "bank.flip")
+READING: Final = ("bank.look", "bank.audit", "post.note")
+WHOLE: Final = ("bank.audit", "bank.sweep")
 FREE: Final = ("post.send", "post.note")
 
 
@@ -29,7 +31,7 @@ class Account:
         # The highest rank of each kind of access so far.
         self.written = -1
         self.looked = -1
-        self.commuted = -1
+        self.commuted = dict.fromkeys(COMMUTING, -1)
         # Who used it since the last write, the writer first, each with how.
         self.holders: list[tuple[Any, str]] = []
 
@@ -40,17 +42,38 @@ def change(numbers: dict[str, int], totals: dict[str, int], tool: str, arguments
     number = numbers.get(key, 0)
     if tool == "bank.look":
         return f"[{number},{totals.get(key, 0)}]"
-    if tool == COMMUTING:
-        totals[key] = totals.get(key, 0) + n
+    if tool in COMMUTING:
+        totals[key] = totals.get(key, 0) + n if tool == "bank.add" else totals.get(key, 0) ^ n
         return "null"
     if tool in FREE:
         return "0"
+    if tool in WHOLE:
+        return change_all(numbers, totals, tool, n)
     if tool == "bank.draw" and number % 7 < 2:  # noqa: PLR2004  as good a rule as any
         return REFUSED
     number = numbers[key] = (number * 31 + n + len(tool)) % MODULUS
     if tool == "bank.move" and to != key:
         numbers[to] = (numbers.get(to, 0) * 37 + n) % MODULUS
     return str(number)
+
+
+def touched(tool: str, arguments: str) -> Sequence[str]:
+    """The accounts that a tool uses."""
+    if tool in WHOLE:
+        return ACCOUNTS
+    key, to, _ = read(arguments)
+    return (key, to) if tool == "bank.move" and to != key else (key,)
+
+
+def change_all(numbers: dict[str, int], totals: dict[str, int], tool: str, n: int) -> str:
+    """What a tool does that uses every account."""
+    if tool == "bank.sweep":
+        for key in ACCOUNTS:
+            numbers[key] = (numbers.get(key, 0) * 41 + n) % MODULUS
+    seen = 0
+    for key in ACCOUNTS:
+        seen = (seen * 31 + numbers.get(key, 0) + totals.get(key, 0)) % MODULUS
+    return str(seen)
 
 
 class World:
@@ -72,16 +95,15 @@ class World:
         """A tool acts, and its result. Raises Violation where an effect happens twice or out of turn."""
         domain = watch.domain
         if tool in READING:
-            if tool == "bank.look":
-                self.look(watch, rank, read(arguments)[0])
+            if tool not in FREE:
+                for name in touched(tool, arguments):
+                    self.look(watch, rank, name)
             return change(self.numbers[domain], self.totals[domain], tool, arguments)
         if key in self.effects:
             raise Violation("P2", f"{tool} of {watch.name} happened twice, call {index} with key {key[:8]}")
         if tool not in FREE:
-            account, other, _ = read(arguments)
-            self.turn(watch, index, rank, tool, account)
-            if tool == "bank.move" and other != account:
-                self.turn(watch, index, rank, tool, other)
+            for name in touched(tool, arguments):
+                self.turn(watch, index, rank, tool, name)
         result = change(self.numbers[domain], self.totals[domain], tool, arguments)
         self.effects[key] = (rank, domain, tool, arguments, result, watch.plan_id, index)
         return result
@@ -95,19 +117,21 @@ class World:
     def turn(self, watch: Any, index: int, rank: int, tool: str, name: str) -> None:
         """Holds an access to the order of the lines, and to the plans that keep what they used."""
         account = self.account(watch.domain, name)
-        commutes = tool == COMMUTING
+        commutes = tool in COMMUTING
         before = max(account.written, account.looked)
-        before = before if commutes else max(before, account.commuted)
+        for other_tool, commuted in account.commuted.items():
+            if other_tool != tool and commuted > before:
+                before = commuted
         if rank < before:
             where = f"account:{name} of domain {watch.domain}"
             raise Violation("P3", f"{where}: call {index} of {watch.name} acts behind one that comes after it in line")
         for other, mode in account.holders:
-            if other is not watch and other.keeps and not other.ended and not (commutes and mode == "COMMUTE"):
+            if other is not watch and other.keeps and not other.ended and mode != tool:
                 where = f"account:{name} of domain {watch.domain}"
                 raise Violation("P3", f"{where}: {watch.name} changes what {other.name} used and has not let go")
         if commutes:
-            account.commuted = max(account.commuted, rank)
-            account.holders.append((watch, "COMMUTE"))
+            account.commuted[tool] = max(account.commuted[tool], rank)
+            account.holders.append((watch, tool))
         else:
             account.written = rank
             account.holders = [(watch, "WRITE")]
