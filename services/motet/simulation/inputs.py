@@ -7,8 +7,9 @@ names. `fresh` is the plan as admission returned it; nothing of one run is seen 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from random import Random
 from typing import Any, Final
@@ -33,6 +34,11 @@ CALLS: Final = (*(1,) * 15, 2, 2, 2, 3, 4)
 BAD: Final = ("tool", "edge", "policy")
 
 
+# What differs between a plan that was just made and one that was admitted, field by field: of its calls, by index, and of itself.
+Rest = tuple[tuple[int, str, Any], ...]
+DERIVED: Final = ("granted", "waits", "followers", "order", "calls", "admitted", "deadline", "ledger")
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A command, and what admission made of it: a plan in pieces, or reasons."""
@@ -41,10 +47,10 @@ class Template:
     plan_id: str
     plan: Plan | None
     reasons: tuple[Reason, ...] = ()
-    # The pieces of its calls: what the constructor takes by place, and what few calls have.
+    # The pieces of its calls: what the constructor takes by place, and whatever else admission set.
     heads: tuple[tuple[Any, ...], ...] = ()
-    approvals: tuple[tuple[int, float], ...] = ()
-    undo_versions: tuple[tuple[int, int], ...] = ()
+    rest: Rest = ()
+    approvals: bool = False
     # The place of each call in the plan's order.
     places: tuple[int, ...] = ()
     seconds: int = 0
@@ -53,22 +59,27 @@ class Template:
 
     def fresh(self, now: int) -> Plan:
         """The plan, as admission returns it at a time."""
-        of = self.command
-        calls = [Call(*head) for head in self.heads]
-        for index, version in self.undo_versions:
-            calls[index].undo_version = version
-        for index, seconds in self.approvals:
-            calls[index].approval, calls[index].approval_seconds = "NEEDED", seconds
         model = self.plan
         assert model is not None  # noqa: S101  a template without a plan has reasons
-        return Plan(
-            *(self.plan_id, of.idempotency_key, TENANT, of.domain, of.agent, of.isolation, None, None, calls),
-            policy=of.policy,
-            admitted=now,
-            deadline=now + self.seconds,
-            ledger=None if model.ledger is None else Ledger(model.ledger.limits),
-            in_line=model.in_line,
-        )
+        ledger = None if model.ledger is None else Ledger(model.ledger.limits)
+        plan = made(self.command, self.plan_id, self.heads, now, now + self.seconds, ledger)
+        for index, name, value in self.rest:
+            setattr(plan if index < 0 else plan.calls[index], name, copy(value))
+        return plan
+
+
+def made(
+    of: SubmitPlan, plan_id: str, heads: Iterable[tuple[Any, ...]], now: int, deadline: int, ledger: Ledger | None
+) -> Plan:
+    """A plan of its pieces."""
+    return Plan(
+        *(plan_id, of.idempotency_key, TENANT, of.domain, of.agent, of.isolation, None, None),
+        [Call(*head) for head in heads],
+        policy=of.policy,
+        admitted=now,
+        deadline=deadline,
+        ledger=ledger,
+    )
 
 
 def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
@@ -86,18 +97,30 @@ def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
                 *(call.after, call.claims, call.effect, call.refers, key),
             )
         )
+    bare = made(command, plan_id, heads, 0, plan.deadline, None)
+    rest = [(-1, name, value) for name, value in differences(bare, plan)]
+    for index, (one, other) in enumerate(zip(bare.calls, plan.calls, strict=True)):
+        rest += [(index, name, value) for name, value in differences(one, other) if name != "key"]
     return Template(
         command,
         plan_id,
         plan,
         heads=tuple(heads),
-        approvals=tuple((i, call.approval_seconds) for i, call in enumerate(plan.calls) if call.approval),
-        undo_versions=tuple((i, call.undo_version) for i, call in enumerate(plan.calls) if call.undo_version),
+        rest=tuple(rest),
+        approvals=any(call.approval for call in plan.calls),
         places=tuple(plan.order.index(index) for index in range(len(plan.calls))),
         seconds=plan.deadline,
         keeps=plan.isolation == "PLAN" and not plan.in_line,
         wild=wild,
     )
+
+
+def differences(bare: Plan | Call, admitted: Plan | Call) -> Iterator[tuple[str, Any]]:
+    """The fields that admission set and the constructor did not."""
+    for one in fields(admitted):
+        value = getattr(admitted, one.name)
+        if one.name not in DERIVED and value != getattr(bare, one.name):
+            yield one.name, value
 
 
 class Author:
