@@ -125,7 +125,7 @@ TOOLS: Final = (
 
 
 def call(
-    name: str, key: str = "a", after: Sequence[int] = (), n: object = None, **more: Any
+    name: str, key: object = "a", after: Sequence[int] = (), n: object = None, **more: Any
 ) -> Callable[[int], PlannedCall]:
     """A call of a tool on an account; its id follows from its place in the plan."""
     arguments = json.dumps({"key": key} if n is None else {"key": key, "n": n})
@@ -134,9 +134,9 @@ def call(
     )
 
 
-def result_of(index: int) -> dict[str, Any]:
-    """A reference to the whole result of another call."""
-    return {"$result": {"call": f"c{index}"}}
+def result_of(index: int, pointer: str = "") -> dict[str, Any]:
+    """A reference to the result of another call, or to a place in it."""
+    return {"$result": {"call": f"c{index}", "pointer": pointer}}
 
 
 class Desk:

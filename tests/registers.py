@@ -39,6 +39,7 @@ TOOLS: Final[dict[str, ClaimTemplate]] = {
     "get": ClaimTemplate("register:{key}", "READ"),
     "add": ClaimTemplate("register:{key}", "COMMUTE"),
     "multiply": ClaimTemplate("register:{key}", "COMMUTE", "multiply"),
+    "pick": ClaimTemplate("register:{key}", "READ"),
     "survey": ClaimTemplate("register:*", "READ"),
     "clear": ClaimTemplate("{domain}", "WRITE"),
 }
@@ -93,6 +94,8 @@ class World:
             result = len(self.values[place])
         elif kind == "get":
             result = [list(self.values.get(place, [])), self.sums.get(place, 0)]
+        elif kind == "pick":
+            result = "abc"[self.sums.get(place, 0) % 3]
         elif kind == "add":
             self.sums[place] = self.sums.get(place, 0) + number
         elif kind == "multiply":
@@ -119,9 +122,9 @@ def commands(draw: st.DrawFn) -> list[SubmitPlan]:
     """A few plans over few registers in two domains, with edges and references backwards, some of which lead nowhere."""
     out = []
     for number in range(draw(st.integers(1, 4))):
-        calls = []
+        calls: list[PlannedCall] = []
         for index in range(draw(st.integers(1, 5))):
-            tool = draw(st.sampled_from(list(TOOLS)))
+            tool: str = draw(st.sampled_from([*TOOLS, "pick", "pick"]))
             value: object = draw(st.integers(0, 9))
             before: set[int] = set()
             if index:
@@ -130,7 +133,12 @@ def commands(draw: st.DrawFn) -> list[SubmitPlan]:
             if before and refers:
                 pointer = draw(st.sampled_from(["", "/0", "/1", "/0/0"]))
                 value = {"$result": {"call": f"c{min(before)}", "pointer": pointer}}
-            arguments = json.dumps({"key": draw(st.sampled_from("abc")), "n": value})
+            key: object = draw(st.sampled_from("abc"))
+            picks = [one for one in sorted(before) if calls[one].tool == "r.pick"]
+            elsewhere: bool = draw(st.booleans())
+            if picks and elsewhere:
+                key = {"$result": {"call": f"c{picks[0]}"}}
+            arguments = json.dumps({"key": key, "n": value})
             after = tuple(f"c{one}" for one in sorted(before))
             calls.append(PlannedCall(f"c{index}", f"r.{tool}", None, arguments, after))
         isolation: Isolation = draw(st.sampled_from(["PLAN", "CALL"]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
@@ -19,7 +18,6 @@ from motet.records import (
     AttemptsEnded,
     BarrierRaised,
     CallSettled,
-    CommittedCall,
     CompensationEnded,
     CompensationResumed,
     Failure,
@@ -28,28 +26,13 @@ from motet.records import (
     Policy,
     Reason,
 )
+from watch import Watch
 
 NAMES: Final = (
     *("look", "move", "pay", "book", "mail", "ask", "rent", "buy", "call", "note"),
     *("close", "survey", "deposit", "deposit", "interest", "ring", "ring", "print"),
 )
 Place = tuple[str, int]
-
-
-@dataclass
-class Watch:
-    """What is known of a plan from its steps and inputs alone."""
-
-    barrier: bool = False
-    ended: bool = False
-    committed: dict[int, CommittedCall] = field(default_factory=dict)
-    # Calls that were begun; calls of which nobody knows; those that may not run again, because they may have happened.
-    begun: set[int] = field(default_factory=set)
-    doubtful: set[int] = field(default_factory=set)
-    unrepeatable: set[int] = field(default_factory=set)
-    runs: Counter[int] = field(default_factory=Counter)
-    undone: set[int] = field(default_factory=set)
-    undoing: list[int] = field(default_factory=list)
 
 
 class Storm:
@@ -74,7 +57,8 @@ class Storm:
                 sorted(chance.sample(range(index), chance.randint(0, min(index, 2)))) if chance.random() < 0.6 else []
             )
             n = result_of(after[0]) if after and chance.random() < 0.3 else None
-            out.append(call(chance.choice(NAMES), chance.choice("abc"), after, n, approval=chance.random() < 0.15))
+            key = result_of(after[-1], "/id") if after and chance.random() < 0.2 else chance.choice("abc")
+            out.append(call(chance.choice(NAMES), key, after, n, approval=chance.random() < 0.15))
         return out
 
     def some_policy(self, calls: int) -> Policy:
@@ -94,6 +78,8 @@ class Storm:
             chance.choice(["WAIT", "WAIT", "WAIT", "REFUSE"]),
             chance.choice([None, 30.0, 300.0]),
             budget,
+            chance.choice(["HOLD", "LINE_UP"]),
+            chance.choice([None, 10.0, 100.0]),
         )
 
     def submit(self) -> None:
@@ -310,12 +296,12 @@ class Storm:
         slots, used = self.desk.schedule.board.slots, Counter[str]()
         for plan in self.desk.schedule.plans.values():
             for index, one in plan.everything():
-                demand = slots.demand(plan, index, one) if in_flight(one) or one.slot else ()
-                had = demand if in_flight(one) else slots.had(plan, index, one) if one.slot else ()
-                used.update(what for what, _ in had)
+                if in_flight(one) or one.slot:
+                    had = slots.demand(plan, index, one) if in_flight(one) else slots.had(plan, index, one)
+                    used.update(what for what, _ in had)
         assert slots.used == dict(used)
-        for plan, index, one in self.open_calls():
-            most = dict(slots.demand(plan, index, one)) if in_flight(one) or one.slot else {}
+        for plan, index, one in [place for place in self.open_calls() if in_flight(place[2]) or place[2].slot]:
+            most = dict(slots.demand(plan, index, one))
             assert all(used[what] <= limit for what, limit in most.items())
             assert not one.slot or used[one.slot] == most[one.slot]
 

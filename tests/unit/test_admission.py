@@ -90,7 +90,6 @@ def codes(*calls: PlannedCall, **more: Any) -> list[str]:
         (call(name="a" * 201), "BAD_IDENTIFIER", "has 201 characters; the limit is 200"),
         (call('{"key":"a","n":{"$result":{"call":"absent"}}}'), "UNKNOWN_REFERENCE", "the result of 'absent'"),
         (call('{"key":"a","n":{"$result":3}}'), "BAD_REFERENCE", "and nothing else"),
-        (call('{"key":{"$result":{"call":"c0"}}}'), "RESOURCE_NOT_KNOWN", "comes from an earlier result"),
     ],
 )
 def test_each_fault_has_its_reason(faulty: PlannedCall, code: str, said: str) -> None:
@@ -110,7 +109,7 @@ def test_all_reasons_are_given_at_once() -> None:
     ]
     assert codes(*faulty) == [
         *("ARGUMENTS_INVALID", "DUPLICATE_CALL_ID", "UNKNOWN_TOOL", "UNKNOWN_CONTRACT_VERSION", "ARGUMENTS_NOT_JSON"),
-        *("UNKNOWN_AFTER", "UNKNOWN_REFERENCE", "RESOURCE_NOT_KNOWN", "BAD_REFERENCE", "BAD_IDENTIFIER"),
+        *("UNKNOWN_AFTER", "UNKNOWN_REFERENCE", "BAD_REFERENCE", "BAD_IDENTIFIER"),
         *("ARGUMENTS_NOT_JSON", "CYCLE"),
     ]
 

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     )
     tool_threads: int = Field(default=16, ge=1, description="Effects of a tool service that run at once")
     plan_seconds: float = Field(default=3_600.0, gt=0, description="How long a plan may take that does not say")
+    unknown_seconds: float = Field(
+        default=600.0, gt=0, description="So long a plan that does not say may take until it knows what its calls use"
+    )
     answer_seconds: float = Field(
         default=15.0, gt=0, description="A call that was told to stop and does not answer for so long is given up"
     )

@@ -91,6 +91,8 @@ class WrittenPlan(BaseModel):
     on_failure: Literal["stop", "continue", "compensate"] = "stop"
     in_doubt: Literal["hold", "end"] = "hold"
     quarantine: Literal["wait", "refuse"] = "wait"
+    unknown_resources: Literal["hold", "line_up", "refuse"] = "hold"
+    unknown_seconds: float | None = None
     deadline_seconds: Annotated[float, Field(strict=False)] | None = None
     budget: WrittenBudget | None = None
 
@@ -171,7 +173,7 @@ def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | 
         isolation=written.isolation,
         policy=Policy(
             *(written.batch, written.quorum, written.on_failure, written.in_doubt, written.quarantine),
-            *(written.deadline_seconds, budget),
+            *(written.deadline_seconds, budget, written.unknown_resources, written.unknown_seconds),
         ),
         mode=mode or written.mode,
     )

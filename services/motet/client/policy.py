@@ -37,7 +37,9 @@ class Policy:
 
     `on_failure`: a plan that cannot succeed ends ("stop"), runs also the calls behind failed ones ("continue"), or undoes what succeeded
     ("compensate"). `in_doubt`: it waits until a call in doubt is settled, or ends with it. `quarantine`: it waits for resources of calls in
-    doubt, or is rejected. After `deadline_seconds` it ends, whatever still runs.
+    doubt, or is rejected. `unknown_resources`: where what a call uses follows from an earlier result, the plan holds the whole of what that
+    may be from its admission on, or gets in line for it once it is known, at most `unknown_seconds` later, as a part of its own that no
+    longer is one with the rest ("line_up"), or is rejected. After `deadline_seconds` it ends, whatever still runs.
     """
 
     batch: Literal["collect_all", "fail_fast", "quorum"] = "collect_all"
@@ -47,6 +49,8 @@ class Policy:
     quarantine: Literal["wait", "refuse"] = "wait"
     deadline_seconds: float | None = None
     budget: Budget | None = None
+    unknown_resources: Literal["hold", "line_up", "refuse"] = "hold"
+    unknown_seconds: float | None = None
 
     def record(self) -> records.Policy:
         """As records carry it."""
@@ -58,4 +62,6 @@ class Policy:
             cast("records.OnQuarantine", self.quarantine.upper()),
             self.deadline_seconds,
             None if self.budget is None else self.budget.record(),
+            cast("records.OnUnknown", self.unknown_resources.upper()),
+            self.unknown_seconds,
         )

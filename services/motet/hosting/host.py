@@ -71,6 +71,7 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
         calls_per_plan=settings.plan_calls,
         command_bytes=settings.command_bytes,
         plan_seconds=settings.plan_seconds,
+        unknown_seconds=settings.unknown_seconds,
         answer_seconds=settings.answer_seconds,
         plan_calls_at_once=settings.plan_calls_at_once,
         tenant_calls_at_once=settings.tenant_calls_at_once,
@@ -346,6 +347,7 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
             call.effect,
             call.approval != "",
             tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
+            call.unknown,
         )
         for call in plan.calls
     )

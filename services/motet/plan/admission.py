@@ -11,17 +11,18 @@ from typing import Any, Final
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.plan.arguments import BadArguments, parse, references
 from motet.plan.choreography import conflicts
-from motet.plan.contracts import Contract, Contracts, UnknownResource
+from motet.plan.contracts import Contract, Contracts, UnknownResource, claim_faults
 from motet.plan.expectations import expectation_faults
 from motet.plan.graph import find_cycle
 from motet.plan.hybrid import INSTEAD, uses
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
-from motet.plan.spending import DIMENSIONS, Ledger, limit_of
-from motet.plan.text import carriable, unprintable
+from motet.plan.policies import policy_reasons
+from motet.plan.spending import Ledger, limit_of
+from motet.plan.text import carriable
 from motet.plan.undo import claims_before
 from motet.plan.waits import MILLISECONDS
-from motet.records import Claim, PlannedCall, Policy, Reason, SubmitPlan
+from motet.records import Claim, PlannedCall, Reason, SubmitPlan
 from motet.resources import merged
 
 # Looking for similar names costs milliseconds; one plan may name hundreds of unknown tools.
@@ -62,6 +63,7 @@ def admit(
         ledger=None if policy.budget is None else Ledger(limit_of(policy.budget)),
         in_line=admission.undone_in_line,
         reserves=admission.reserves,
+        known_by=now + int(admission.unknown_seconds * MILLISECONDS) if admission.unknown_seconds else 0,
     )
 
 
@@ -87,33 +89,6 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
         fault = identifier_fault(value, limits)
         if fault:
             yield Reason("BAD_IDENTIFIER", f"{name} {fault}", None)
-
-
-def policy_reasons(policy: Policy, calls: int, limits: Limits) -> Iterator[Reason]:
-    """What is wrong with a policy."""
-    words = {
-        "batch": policy.batch,
-        "on_failure": policy.on_failure,
-        "in_doubt": policy.in_doubt,
-        "quarantine": policy.quarantine,
-    }
-    for name, word in words.items():
-        if word == "UNKNOWN":
-            yield Reason("BAD_POLICY", f"{name} is a word that this version does not know", None)
-    if policy.batch == "QUORUM" and not 1 <= (policy.quorum or 0) <= calls:
-        message = f"quorum is {policy.quorum}, and the plan has {calls} calls: from 1 to so many can be enough"
-        yield Reason("BAD_POLICY", message, None)
-    if policy.batch != "QUORUM" and policy.quorum is not None:
-        yield Reason("BAD_POLICY", f"quorum is {policy.quorum}, and batch is {policy.batch}: it goes with QUORUM", None)
-    seconds = policy.deadline_seconds
-    # Written so that NaN is refused.
-    if seconds is not None and not 0 < seconds <= limits.longest_plan_seconds:
-        message = f"deadline_seconds is {seconds:g}; it is above 0 and at most {limits.longest_plan_seconds:g}"
-        yield Reason("BAD_POLICY", message, None)
-    if policy.budget is not None:
-        for name, limit in zip(DIMENSIONS, limit_of(policy.budget), strict=True):
-            if limit is not None and limit < 0:
-                yield Reason("BAD_POLICY", f"the budget's {name} is {limit}; it is 0 or more", None)
 
 
 def valid_traceparent(text: str | None) -> str | None:
@@ -153,6 +128,8 @@ class Admission:
         self.compensates = command.policy.on_failure == "COMPENSATE"
         # Whether compensations get in line by themselves, because the plan will not hold what they use when they run.
         self.undone_in_line = command.isolation != "PLAN" or not self.compensates
+        # So long it may take until it is known what the calls use; 0 if that is known already.
+        self.unknown_seconds = 0.0
         self.index_of: dict[str, int] = {}
         for index, call in enumerate(command.calls):
             self.index_of.setdefault(call.call_id, index)
@@ -203,6 +180,7 @@ class Admission:
         claims = self.claims_of(call, contract, arguments, refers=refers)
         if claims is None:
             return
+        unknown = refers and self.waits_inside(call, contract, arguments)
         record = contract.record
         undoing = self.undoing_of(call, contract)
         self.check_mode(call, contract, claims, undoing, arguments)
@@ -225,10 +203,29 @@ class Admission:
                 refers,
                 approval="NEEDED" if approval else "",
                 approval_seconds=seconds if approval else 0.0,
+                unknown=unknown,
                 undo_version=0 if undoing is None else undoing.record.version,
                 expected={one.resource: one.version for one in call.expected_versions},
             )
         )
+
+    def waits_inside(self, call: PlannedCall, contract: Contract, arguments: dict[str, Any]) -> bool:
+        """Whether a call's resources follow from a result, and what the plan does about that."""
+        template = contract.unknown(arguments)
+        if not template:
+            return False
+        how = self.command.policy.unknown_resources
+        if how == "REFUSE":
+            message = (
+                f"resource {template} follows from an earlier result, and the plan's unknown_resources is REFUSE: give the argument "
+                "literally, make it a plan of its own, or let the plan HOLD the whole of it or LINE_UP once it is known"
+            )
+            self.refuse("RESOURCE_NOT_KNOWN", message, call.call_id)
+        seconds, policy = self.limits.unknown_seconds, self.command.policy
+        self.unknown_seconds = seconds if policy.unknown_seconds is None else policy.unknown_seconds
+        # A plan of parts cannot hold anything until it ends.
+        self.undone_in_line = self.undone_in_line or how == "LINE_UP"
+        return True
 
     def check_expected(self, call: PlannedCall, effect: str) -> None:
         """Refuses versions that nobody could look at."""
@@ -259,6 +256,9 @@ class Admission:
         """Refuses a plan that would keep what it reserved while it waits for a person."""
         if self.reserves:
             for call in self.calls:
+                if call.unknown and self.command.policy.unknown_resources == "LINE_UP":
+                    message = f"what {call.tool} uses follows from a result, and a hybrid plan asks for everything at once: let it HOLD"
+                    self.refuse("NOT_HYBRID", message, call.call_id)
                 if call.approval:
                     message = (
                         f"{call.tool} waits for a person, and a hybrid plan has all its resources before anything of it runs: "
@@ -354,21 +354,9 @@ class Admission:
         except UnknownResource as error:
             self.refuse("RESOURCE_NOT_KNOWN", str(error), call.call_id)
             return None
-        if len(claims) > self.limits.resources_per_call:
-            message = f"the call uses {len(claims)} resources; the limit is {self.limits.resources_per_call}"
-            self.refuse("TOO_LARGE", message, call.call_id)
+        for code, message in islice(claim_faults(claims, self.limits), 1):
+            self.refuse(code, message, call.call_id)
             return None
-        for claim in claims:
-            if len(claim.resource) > self.limits.resource_length:
-                message = f"resource {claim.resource[:50]!r}… has {len(claim.resource)} characters; the limit is "
-                self.refuse("TOO_LARGE", message + str(self.limits.resource_length), call.call_id)
-                return None
-            if unprintable(claim.resource):
-                message = (
-                    f"resource {claim.resource[:50]!r} has control characters, which no table can show: give another"
-                )
-                self.refuse("BAD_IDENTIFIER", message, call.call_id)
-                return None
         return claims
 
     def canonical(self, call: PlannedCall, arguments: dict[str, Any]) -> str | None:

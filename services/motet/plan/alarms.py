@@ -32,7 +32,14 @@ def call_due(call: Call, contract: Contract, now: int) -> bool:
 def plan_alarm(plan: Plan) -> int:
     """When the plan's own time is over; 0 once that changes nothing any more."""
     waits = not plan.barrier or any(call.status != "DONE" for call in plan.calls)
-    return plan.deadline if waits and not plan.ended and not plan.undoing else 0
+    if not waits or plan.ended or plan.undoing:
+        return 0
+    return min(plan.deadline, plan.known_by) if unknown(plan) else plan.deadline
+
+
+def unknown(plan: Plan) -> bool:
+    """Whether it is still to come what a call of a plan uses."""
+    return plan.known_by > 0 and not plan.barrier and any(call.unknown and call.status != "DONE" for call in plan.calls)
 
 
 def plan_due(plan: Plan, now: int) -> bool:

@@ -91,6 +91,13 @@ def references(value: Any) -> Iterator[Reference]:
             yield from references(child)
 
 
+def refers(value: Any) -> bool:
+    """Whether a value takes a result somewhere, well-formed or not."""
+    if isinstance(value, dict):
+        return REFERENCE in value or any(map(refers, value.values()))
+    return isinstance(value, list) and any(map(refers, value))
+
+
 def reference(value: dict[str, Any]) -> Reference:
     """The reference that an object is. Raises BadArguments."""
     target = value[REFERENCE]

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import jsonschema_rs
 
 from motet.chassis.canonical import canonical_json
-from motet.plan.arguments import REFERENCE
+from motet.plan.arguments import REFERENCE, refers
+from motet.plan.limits import Limits
 from motet.plan.spending import Vector
+from motet.plan.text import unprintable
 from motet.plan.waits import MILLISECONDS, deadline_ms
 from motet.records import Claim, ClaimMode, ToolContract
-from motet.resources import merged
+from motet.resources import merged, whole_before
 from motet.resources.names import WHOLE
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
 
 class UnknownResource(ValueError):
-    """A template needs an argument that is not there, or is not known yet."""
+    """A template needs an argument that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,12 @@ class Template:
     operation: str
     tool: str
 
+    def unknown(self, arguments: dict[str, Any]) -> bool:
+        """Whether the name follows from another call's result."""
+        return REFERENCE in arguments or any(refers(arguments.get(name)) for name in self.pieces[1::2])
+
     def fill(self, arguments: dict[str, Any], defaults: dict[str, Any], tenant: str, domain: str) -> str:
-        """The resource's name. Raises UnknownResource."""
+        """The resource's name; of one that follows from another call's result the whole of what it may be. Raises UnknownResource."""
         if self.text == "{domain}":
             # The domain by itself is everything in it.
             return WHOLE
@@ -49,26 +55,23 @@ class Template:
                 out.append(tenant)
             elif piece == "domain":
                 out.append(domain)
+            elif REFERENCE in arguments or refers(arguments.get(piece)):
+                return whole_before("".join(out))
             elif piece in arguments:
-                out.append(self.name_of(piece, arguments[piece]))
+                out.append(self.name_of(arguments[piece]))
             elif piece in defaults:
-                out.append(self.name_of(piece, defaults[piece]))
+                out.append(self.name_of(defaults[piece]))
             elif piece == "tool":
                 out.append(self.tool)
             else:
                 raise UnknownResource(f"resource {self.text} needs the argument {piece!r}, which is not given")
         return "".join(out)
 
-    def name_of(self, name: str, value: Any) -> str:
+    def name_of(self, value: Any) -> str:
         """An argument as a part of a name."""
         if isinstance(value, str):
             # A value never makes a name the whole of something.
             return value.replace(WHOLE, "%2A")
-        if isinstance(value, dict) and REFERENCE in value:
-            raise UnknownResource(
-                f"resource {self.text} depends on the argument {name!r}, which comes from an earlier result: what a call uses "
-                "must be known when the plan is admitted; give the argument literally, or make it a plan of its own"
-            )
         # 1.0 and 1 are one number, so they name one resource.
         return canonical_json(value)
 
@@ -126,6 +129,10 @@ class Contract:
             for template in self.templates
         )
 
+    def unknown(self, arguments: dict[str, Any]) -> str:
+        """The first resource that follows from another call's result, as its template; empty if all are known."""
+        return next((template.text for template in self.templates if template.unknown(arguments)), "")
+
     def slots(self, arguments: dict[str, Any], tenant: str, domain: str) -> list[tuple[str, int]]:
         """The names that a call's slots have, sorted, each with how many calls may be in flight. Raises UnknownResource."""
         found: dict[str, int] = {}
@@ -133,6 +140,18 @@ class Contract:
             name = template.fill(arguments, self.defaults, tenant, domain)
             found[name] = min(at_once, found.get(name, at_once))
         return sorted(found.items())
+
+
+def claim_faults(claims: Sequence[Claim], limits: Limits) -> Iterator[tuple[str, str]]:
+    """What is wrong with the resources of a call: code and message."""
+    if len(claims) > limits.resources_per_call:
+        yield "TOO_LARGE", f"the call uses {len(claims)} resources; the limit is {limits.resources_per_call}"
+    for claim in claims:
+        shown = f"resource {claim.resource[:50]!r}…"
+        if len(claim.resource) > limits.resource_length:
+            yield "TOO_LARGE", f"{shown} has {len(claim.resource)} characters; the limit is {limits.resource_length}"
+        if unprintable(claim.resource):
+            yield "BAD_IDENTIFIER", f"{shown} has control characters, which no table can show: give another"
 
 
 class Contracts:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motet.chassis.canonical import compact, digest
 from motet.modes import named
 from motet.records import AcquireLeases, Command, Policy, SubmitPlan
 
 # Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
 NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent")
+
+# What a policy says since version 3.
+UNKNOWN = ("unknown_resources", "unknown_seconds")
 
 
 def key_digest(tenant: str, domain: str, idempotency_key: str) -> str:
@@ -24,13 +29,18 @@ def command_digest(command: Command) -> str:
     asked_of_plan: list[object] = [command.agent, command.isolation, calls]
     # What came with version 2 counts where it is said, so that a plan without it keeps its name.
     approvals = [[c.approval, plain(c.approval_seconds)] for c in command.calls]
-    if command.policy != Policy() or any(approval != [False, None] for approval in approvals):
-        policy = {name: plain(value) for name, value in command.policy.to_avro().items()}
+    if replace(command.policy, unknown_resources="HOLD", unknown_seconds=None) != Policy() or any(
+        approval != [False, None] for approval in approvals
+    ):
+        policy = {name: plain(value) for name, value in command.policy.to_avro().items() if name not in UNKNOWN}
         asked_of_plan += [policy, approvals]
     # So does what came with version 3.
     if command.mode != "ORCHESTRATED":
         asked_of_plan.append(["mode", command.mode])
     expected = [sorted((one.resource, one.version) for one in c.expected_versions) for c in command.calls]
+    unknown = [command.policy.unknown_resources, plain(command.policy.unknown_seconds)]
+    if unknown != ["HOLD", None]:
+        asked_of_plan.append(["unknown_resources", *unknown])
     if any(expected):
         asked_of_plan.append(["expected_versions", expected])
     return digest(compact(asked_of_plan))

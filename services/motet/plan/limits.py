@@ -33,4 +33,6 @@ class Limits:
     # How long a plan may take that does not say, and that does; a call that was told to stop and does not answer is given up.
     plan_seconds: float = 3_600.0
     longest_plan_seconds: float = 2_592_000.0
+    # How long it may take until it is known what the calls of a plan use.
+    unknown_seconds: float = 600.0
     answer_seconds: float = 15.0

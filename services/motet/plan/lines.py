@@ -83,25 +83,23 @@ class Lines:
             self.queues.end(plan_id)
 
     def enter(self, plan: Plan) -> None:
-        """Everything of a plan that waits for no person gets in line."""
-        if not any(call.approval for call in plan.calls):
+        """Everything of a plan that waits for no person, and for no result to know what it uses, gets in line."""
+        if not any(call.approval or call.unknown for call in plan.calls):
             self.line_up(plan, plan.plan_id, plan.order)
             return
         for index in plan.order:
             call = plan.calls[index]
-            waits = call.approval in ("NEEDED", "ASKED") or any(
-                plan.calls[before].part == NOT_IN_LINE for before in call.after
-            )
+            waits = waits_outside(plan, call) or any(plan.calls[before].part == NOT_IN_LINE for before in call.after)
             call.part = NOT_IN_LINE if waits else 0
         self.line_up(plan, plan.plan_id, [index for index in plan.order if plan.calls[index].part == 0])
 
     def enter_approved(self, plan: Plan) -> None:
-        """What waited for a person and waits no more gets in line, as a part of its own."""
+        """What waited for a person, or to know what it uses, and waits no more gets in line, as a part of its own."""
         part = 1 + max((call.part for call in plan.calls), default=0)
         ready: list[int] = []
         for index in plan.order:
             call = plan.calls[index]
-            if call.part != NOT_IN_LINE or call.status == "DONE" or call.approval in ("NEEDED", "ASKED"):
+            if call.part != NOT_IN_LINE or call.status == "DONE" or waits_outside(plan, call):
                 continue
             if all(
                 one.part != NOT_IN_LINE or one.status == "DONE" for one in (plan.calls[before] for before in call.after)
@@ -183,6 +181,11 @@ class Lines:
             plan.released = [one for one in plan.released if one != name]
         if plan.line_of(undone) in plan.released:
             self.leave(plan, undone)
+
+
+def waits_outside(plan: Plan, call: Call) -> bool:
+    """Whether a call waits outside of the lines: for a person, or until it is known what it uses, if its plan does not hold all of that."""
+    return call.approval in ("NEEDED", "ASKED") or (call.unknown and plan.policy.unknown_resources != "HOLD")
 
 
 def space_of(plan: Owner) -> str:

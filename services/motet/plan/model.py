@@ -73,6 +73,8 @@ class Call:
     late_result: str | None = None
     # The versions that it expects of resources; after a conflict those that were found.
     expected: dict[str, int] = field(default_factory=dict)
+    # What it uses follows from a result that is not there yet: its claims are the whole of what that may be.
+    unknown: bool = False
     # The slot that it waits for: of what there are too many in flight.
     slot: str = ""
     # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
@@ -150,6 +152,8 @@ class Plan:
     # Compensations get in line like calls of their own, because the plan does not hold their resources.
     in_line: bool = False
     compensations: dict[int, Call] = field(default_factory=dict)
+    # By then it is known what its calls use, or it ends; 0 if that is known from the beginning.
+    known_by: int = 0
     # Where calls of it wait for a slot, with its turn there.
     turns: dict[str, int] = field(default_factory=dict)
     # Whether another service was asked for what it uses, and gave it.

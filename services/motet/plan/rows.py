@@ -16,9 +16,9 @@ ALWAYS: Final = (
 )
 RARELY: Final = (
     *("due", "approval", "approval_seconds", "uncertain", "asked", "asks", "uncounted", "told", "lingers", "part"),
-    *("undo_version", "undo", "late_result", "expected", "slot"),
+    *("undo_version", "undo", "late_result", "expected", "unknown", "slot"),
 )
-USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {}, "")
+USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {}, False, "")
 HEAD: Final = (
     *("plan_id", "idempotency_key", "tenant", "domain", "agent", "isolation", "correlation_id", "traceparent"),
     *(
@@ -35,6 +35,7 @@ HEAD: Final = (
         "outcome",
         "turns",
         "reservation",
+        "known_by",
     ),
 )
 RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")

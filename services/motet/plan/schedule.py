@@ -130,8 +130,13 @@ class Schedule:
         plan.alarm = 0
         board.touch(plan)
         if plan_due(plan, board.now):
-            seconds = (plan.deadline - plan.admitted) / MILLISECONDS
-            stop(board, plan, "DEADLINE", None, f"the plan's time of {seconds:g} s is over")
+            over = plan.deadline <= board.now
+            seconds = ((plan.deadline if over else plan.known_by) - plan.admitted) / MILLISECONDS
+            reason = f"the plan's time of {seconds:g} s is over"
+            if not over:
+                late = next(call.call_id for call in plan.calls if call.unknown and call.status != "DONE")
+                reason = f"what {late} uses was not known within {seconds:g} s"
+            stop(board, plan, "DEADLINE", None, reason)
         for index, call in list(plan.everything()):
             ring_call(board, plan, index, call)
         return self.steps()

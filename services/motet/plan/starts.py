@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from motet.chassis.canonical import canonical_json, sha256_text
 from motet.plan.approvals import ask
 from motet.plan.arguments import deeper, resolve
 from motet.plan.attempts import HARMLESS, begin
 from motet.plan.board import Board
-from motet.plan.contracts import UnknownResource
+from motet.plan.contracts import UnknownResource, claim_faults
 from motet.plan.ends import conclude, doubt
+from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Started
 from motet.records import Failure, Invocation
@@ -52,12 +53,15 @@ def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Fa
         return send(board, plan, index, call) if call.due <= board.now else None
     if call.status != "WAITING" or call.waits:
         return None
-    if call.refers and (call.granted or call.approval == "NEEDED"):
+    outside = call.unknown and call.part == NOT_IN_LINE
+    if call.refers and (call.granted or call.approval == "NEEDED" or outside):
         fault = fill(board, plan, index)
         if fault is not None:
             return fault
         if call.approval == "NEEDED":
             ask(board, plan, index, call)
+        elif outside:
+            board.lines.enter_approved(plan)
     return send(board, plan, index, call) if plan.may_start(index) else None
 
 
@@ -104,6 +108,11 @@ def fill(board: Board, plan: Plan, index: int) -> Failure | None:
     # A tool service of another make may have sent what is no JSON, or what is nested without end.
     except (ValueError, RecursionError) as error:
         return Failure("BAD_REFERENCE", str(error))
+    return misfit(board, call, arguments, text) or taken(board, plan, call, arguments, text)
+
+
+def misfit(board: Board, call: Call, arguments: dict[str, Any], text: str) -> Failure | None:
+    """What is wrong with arguments that took results."""
     if deeper(arguments, board.limits.argument_depth):
         message = f"with results the arguments are nested deeper than {board.limits.argument_depth} levels"
         return Failure("TOO_LARGE", message)
@@ -116,10 +125,23 @@ def fill(board: Board, plan: Plan, index: int) -> Failure | None:
     faults = list(islice(contract.faults(arguments), FAULTS_SHOWN))
     if faults:
         return Failure("ARGUMENTS_INVALID", "; ".join(faults))
+    return None
+
+
+def taken(board: Board, plan: Plan, call: Call, arguments: dict[str, Any], text: str) -> Failure | None:
+    """Takes the arguments, and what the call uses by them."""
+    contract = board.contract_of(call)
     try:
         contract.slots(arguments, plan.tenant, plan.domain)
+        claims = contract.claims(arguments, plan.tenant, plan.domain) if call.unknown else ()
     except UnknownResource as error:
         return Failure("RESOURCE_NOT_KNOWN", str(error))
+    fault = next(claim_faults(claims, board.limits), None)
+    if fault is not None:
+        return Failure(*fault)
     board.changed[plan.plan_id] = plan
     call.arguments, call.arguments_sha256, call.refers = text, sha256_text(text), False
+    if call.unknown:
+        # One that is in line keeps its place there, and with it the whole that it was given: others may have come since.
+        call.unknown, call.claims = False, claims if call.part == NOT_IN_LINE else call.claims
     return None

@@ -56,7 +56,7 @@ def claims_before(
         return ()
     try:
         given = filled(json.loads(compensation.arguments), {**contract.defaults, **arguments}, None, known=False)
-        return undoing.claims(given, tenant, domain)
+        return None if undoing.unknown(given) else undoing.claims(given, tenant, domain)
     except (BadArguments, UnknownResource):
         return None
 

@@ -442,6 +442,9 @@ OnDoubt = Literal["UNKNOWN", "HOLD", "END"]
 OnQuarantine = Literal["UNKNOWN", "WAIT", "REFUSE"]
 
 
+OnUnknown = Literal["UNKNOWN", "HOLD", "LINE_UP", "REFUSE"]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a plan does when not everything goes well."""
@@ -453,6 +456,8 @@ class Policy:
     quarantine: OnQuarantine = "WAIT"
     deadline_seconds: float | None = None
     budget: Amounts | None = None
+    unknown_resources: OnUnknown = "HOLD"
+    unknown_seconds: float | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -463,6 +468,8 @@ class Policy:
             "quarantine": self.quarantine,
             "deadline_seconds": self.deadline_seconds,
             "budget": None if self.budget is None else self.budget.to_avro(),
+            "unknown_resources": self.unknown_resources,
+            "unknown_seconds": self.unknown_seconds,
         }
 
     @staticmethod
@@ -475,6 +482,8 @@ class Policy:
             datum["quarantine"],
             datum["deadline_seconds"],
             None if datum["budget"] is None else Amounts.from_avro(datum["budget"]),
+            datum["unknown_resources"],
+            datum["unknown_seconds"],
         )
 
 
@@ -495,7 +504,7 @@ class SubmitPlan:
     calls: tuple[PlannedCall, ...]
     correlation_id: str | None = None
     traceparent: str | None = None
-    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
+    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None, unknown_resources="HOLD", unknown_seconds=None)
     mode: Mode = "ORCHESTRATED"
 
     def to_avro(self) -> dict[str, Any]:
@@ -1595,6 +1604,7 @@ class AdmittedCall:
     effect: str
     approval: bool = False
     expected_versions: tuple[ExpectedVersion, ...] = ()
+    unknown: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1608,6 +1618,7 @@ class AdmittedCall:
             "effect": self.effect,
             "approval": self.approval,
             "expected_versions": [item.to_avro() for item in self.expected_versions],
+            "unknown": self.unknown,
         }
 
     @staticmethod
@@ -1623,6 +1634,7 @@ class AdmittedCall:
             datum["effect"],
             datum["approval"],
             tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
+            datum["unknown"],
         )
 
 
@@ -1639,7 +1651,7 @@ class PlanAdmitted:
     isolation: Isolation
     command_sha256: str
     calls: tuple[AdmittedCall, ...]
-    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None)
+    policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None, unknown_resources="HOLD", unknown_seconds=None)
     deadline_at: int | None = None
     mode: Mode = "ORCHESTRATED"
 
