@@ -12,18 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from motet.modes import AGENTS, COORDINATOR, host_of
-from motet.plan import (
-    Ended,
-    Plan,
-    Reservation,
-    Schedule,
-    Started,
-    Step,
-    Word,
-    admit,
-    from_state,
-    to_state,
-)
+from motet.plan import Contracts, Ended, Plan, Reservation, Schedule, Started, Step, Word, admit, from_state, to_state
 from motet.plan.rows import reservation_from, reservation_state
 from motet.records import (
     FinishedCall,
@@ -39,9 +28,9 @@ from registers import CONTRACTS, LIMITS, World
 MARKS: Final[dict[Mode, str]] = {"ORCHESTRATED": "", "HYBRID": "-h", "CHOREOGRAPHED": "-c"}
 
 
-def plan_of(command: SubmitPlan, number: int, mode: Mode) -> Plan:
+def plan_of(command: SubmitPlan, number: int, mode: Mode, known: Contracts = CONTRACTS) -> Plan:
     """An admitted plan of a mode."""
-    plan = admit(replace(command, mode=mode), f"p{number}{MARKS[mode]}", 100, CONTRACTS, LIMITS, 0)
+    plan = admit(replace(command, mode=mode), f"p{number}{MARKS[mode]}", 100, known, LIMITS, 0)
     assert isinstance(plan, Plan), plan
     return plan
 
@@ -50,7 +39,7 @@ def plan_of(command: SubmitPlan, number: int, mode: Mode) -> Plan:
 class Host:
     """One schedule, its rows, and what it is sent."""
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(LIMITS, CONTRACTS))
+    schedule: Schedule
     rows: dict[str, str] = field(default_factory=dict)
     reserved: dict[str, tuple[int, str]] = field(default_factory=dict)
     words: deque[tuple[Plan | Reservation, Any]] = field(default_factory=deque)
@@ -70,9 +59,10 @@ class Host:
 
     def die(self) -> None:
         """A new process has what the rows say."""
+        known = self.schedule.board.contracts
         plans = [from_state(row) for row in self.rows.values()]
         reserved = [reservation_from(plan_id, *row) for plan_id, row in self.reserved.items()]
-        self.schedule = Schedule.restore(plans, LIMITS, CONTRACTS, reserved)
+        self.schedule = Schedule.restore(plans, LIMITS, known, reserved)
 
     @property
     def idle(self) -> bool:
@@ -85,8 +75,10 @@ class Host:
 class Pair:
     """Both hosts, the tools, and what came of it. `order` is that of the lines: when each plan stood in them."""
 
-    def __init__(self, choose: Callable[[int], int], interrupt: Callable[[], bool] = lambda: False) -> None:
-        self.hosts = {COORDINATOR: Host(), AGENTS: Host()}
+    def __init__(
+        self, choose: Callable[[int], int], interrupt: Callable[[], bool] = lambda: False, known: Contracts = CONTRACTS
+    ) -> None:
+        self.hosts = {name: Host(Schedule(LIMITS, known)) for name in (COORDINATOR, AGENTS)}
         self.world = World()
         self.choose, self.interrupt = choose, interrupt
         self.to_run: list[tuple[Plan, Invocation]] = []

@@ -41,8 +41,7 @@ IN_THE_LOOP: Final = (
 )
 # Where two hosts talk about resources.
 BETWEEN_HOSTS: Final = (
-    *("batch-polled:1", "decided:2", "committed:3", "produced:4", "claimed:1", "acknowledged:2", "rows-moved:5"),
-    *("offset-committed:3", "republished:2", "committed:6"),
+    *("decided:2", "committed:3", "produced:4", "claimed:1", "acknowledged:2", "rows-moved:5", "republished:2"),
 )
 EFFECTS: Final = ("effect-started:1", "effect-done:1", "effect-started:5", "effect-done:4")
 ACCOUNTS: Final = 6

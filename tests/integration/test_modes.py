@@ -25,7 +25,7 @@ from world import World
 TOOLSETS: Final = ("bank", "filesystem", "maths")
 CLASSES: Final = {"GorillaFileSystem", "MathAPI"}
 SCENARIOS: Final = [one for one in dataset.scenarios() if set(one.classes) <= CLASSES]
-TRANSFERS: Final = 480
+TRANSFERS: Final = 320
 TELLERS: Final = 12
 
 

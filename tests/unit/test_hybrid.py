@@ -26,7 +26,7 @@ from motet.records import (
     SubmitPlan,
     ToolContract,
 )
-from pair import Pair, plan_of
+from pair import MARKS, Pair, plan_of
 from registers import CONTRACTS, LIMITS, commands, contract, contracts, one_after_another
 
 CHANCES: Final = st.randoms(use_true_random=False)
@@ -59,6 +59,27 @@ def test_both_hosts_together_are_one_serial_run(
     assert run.world == serial.world
     for place, plan_id in enumerate(run.order):
         assert run.histories[plan_id] == serial.histories[f"p{place}"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(commands(), CHANCES, st.lists(st.sampled_from([*MARKS]), min_size=4, max_size=4))
+def test_plans_that_use_nothing_have_one_history_in_every_mode(
+    submitted: list[SubmitPlan], chance: Random, modes: list[Mode]
+) -> None:
+    """P4: edges, references and failures among calls without claims; no host says a word to the other."""
+    free = [replace(one, calls=tuple(replace(call, tool="r.free") for call in one.calls)) for one in submitted]
+    known = contracts(contract("r.free"))
+    runs = []
+    orchestrated: list[Mode] = ["ORCHESTRATED"] * len(modes)
+    for chosen in (modes, orchestrated):
+        pairs = enumerate(zip(free, chosen, strict=False))
+        run = Pair(chance.randrange, known=known).run(
+            [plan_of(one, number, mode, known) for number, (one, mode) in pairs]
+        )
+        assert run.said == []
+        histories = {plan_id.partition("-")[0]: history for plan_id, history in run.histories.items()}
+        runs.append((histories, run.world))
+    assert runs[0] == runs[1]
 
 
 @settings(max_examples=100, deadline=None)
@@ -143,9 +164,7 @@ def test_a_call_in_doubt_keeps_what_its_plan_reserved() -> None:
     known = contracts(replace(contract("r.pay", [("register:{key}", "WRITE")]), effect="IRREVERSIBLE"))
     plan = admit(submit(call(0, "r.pay"), policy=Policy(in_doubt="END")), "p0-h", 100, known, LIMITS, 0)
     assert isinstance(plan, Plan)
-    pair = Pair(lambda size: size - 1)
-    for host in pair.hosts.values():
-        host.schedule = Schedule(LIMITS, known)
+    pair = Pair(lambda size: size - 1, known=known)
     pair.admit(plan)
     pair.hear(pair.hosts[COORDINATOR])
     pair.hear(pair.hosts[AGENTS])

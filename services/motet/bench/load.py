@@ -1,14 +1,15 @@
-"""Plans of 8 calls as a load: one after another, or so many in flight."""
+"""Plans of 8 calls as a load: one after another, or so many in flight; in any mode, with calls that use a resource or none."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Final
 
 from motet.chassis.errors import MotetError
-from motet.client import Call, Client, Outcome
+from motet.client import Call, Client, Mode, Outcome
 
 CALLS: Final = 8
 # More than are ever in flight, so that plans in flight share nothing.
@@ -20,30 +21,41 @@ class LoadFailed(MotetError):
     """A plan of the load did not succeed: its figures would mean nothing."""
 
 
-def plan(client: Client, number: int) -> Future[Outcome]:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What plans of a load are like: `bench.add` uses a resource, `bench.note` none."""
+
+    tool: str = "bench.add"
+    mode: Mode = "orchestrated"
+
+
+USUAL: Final = Kind()
+
+
+def plan(client: Client, number: int, kind: Kind = USUAL) -> Future[Outcome]:
     """Submits the plan of a number."""
-    calls = [Call("bench.add", {"name": f"c{index}", "amount": 1}) for index in range(CALLS)]
-    return client.submit(calls, domain=f"d{number % DOMAINS}").future
+    calls = [Call(kind.tool, {"name": f"c{index}", "amount": 1}) for index in range(CALLS)]
+    return client.submit(calls, domain=f"d{number % DOMAINS}", mode=kind.mode).future
 
 
-def one_by_one(client: Client, plans: int) -> list[float]:
+def one_by_one(client: Client, plans: int, kind: Kind = USUAL) -> list[float]:
     """Latencies in milliseconds, submit to terminal event, sorted."""
     out = []
     for number in range(plans):
         began = time.perf_counter()
-        check(plan(client, number).result(SECONDS))
+        check(plan(client, number, kind).result(SECONDS))
         out.append((time.perf_counter() - began) * 1000)
     return sorted(out)
 
 
-def in_flight(client: Client, plans: int, at_once: int) -> float:
+def in_flight(client: Client, plans: int, at_once: int, kind: Kind = USUAL) -> float:
     """Calls a second with so many plans in flight."""
     room = threading.Semaphore(at_once)
     futures = []
     began = time.perf_counter()
     for number in range(plans):
         room.acquire()
-        future = plan(client, number)
+        future = plan(client, number, kind)
         future.add_done_callback(lambda _: room.release())
         futures.append(future)
     for future in futures:

@@ -55,14 +55,8 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
     platform = Platform.up(directory, [])
     try:
         addresses = platform.addresses
-        settings = Settings(
-            kafka_bootstrap=addresses.kafka,
-            postgres_url=addresses.postgres,
-            schema_registry_url=addresses.registry,
-            log_level="error",
-        )
         report("the bare hop")
-        hop = bare_hop.records_per_second(settings, int(100_000 * scale))
+        hop = bare_hop.records_per_second(settings_of(platform), int(100_000 * scale))
         report("starting the services")
         platform.add_services([*services, bench_service()])
         with Client(addresses.kafka, addresses.registry, tenant="bench", agent="bench") as client:
@@ -93,6 +87,17 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
         platform.down()
         shutil.rmtree(directory, ignore_errors=True)
     return Figures(hop, load.percentile(latencies, 0.5), load.percentile(latencies, 0.99), few, many, behind, usage)
+
+
+def settings_of(platform: Platform) -> Settings:
+    """The settings of a service on a platform."""
+    addresses = platform.addresses
+    return Settings(
+        kafka_bootstrap=addresses.kafka,
+        postgres_url=addresses.postgres,
+        schema_registry_url=addresses.registry,
+        log_level="error",
+    )
 
 
 def bench_service() -> ServiceSpec:

@@ -13,12 +13,16 @@ from motet.platform.finding import home
 
 def bench(
     scale: Annotated[float, typer.Option(min=0.01, max=100.0, help="1 is the full size, some two minutes.")] = 1.0,
+    modes: Annotated[bool, typer.Option("--modes", help="What each mode costs, instead (docs/modes.md).")] = False,
     json: JsonOption = False,
 ) -> None:
     """Measures the bare hop, one plan's latency, 32 plans in flight, and saturation, on empty servers of its own.
 
     Everything runs on this machine, fsync on, all guarantees on. Read the figures as ratios to the bare hop of the same run.
     """
+    if modes:
+        compare(scale, json)
+        return
     from motet.bench.run import run  # noqa: PLC0415  most commands measure nothing
 
     figures = run(home() / "bench", core_services(), scale, lambda what: errors.print(f"  {what} …", highlight=False))
@@ -40,6 +44,32 @@ def bench(
     console.print("\nWhile it was saturated:")
     rows = [[one.name, f"{one.cores * 100:.0f} %", f"{one.memory_bytes / 1e6:.0f} MB"] for one in figures.usage]
     table(["process", "of a core", "memory"], rows)
+
+
+def compare(scale: float, json: bool) -> None:
+    """What each mode costs, beside each other."""
+    from motet.bench import modes  # noqa: PLC0415
+
+    costs = modes.run(
+        home() / "bench", core_services(), scale, lambda what: errors.print(f"  {what} …", highlight=False)
+    )
+    if json:
+        show(costs.as_json())
+        return
+    hop = costs.hop_records_per_second
+    console.print(f"bare hop: {hop:,.0f} records/s\n")
+    rows = [
+        [
+            "a resource each" if one.calls == modes.CLAIMS else "none",
+            one.mode,
+            "runs" if one.coordinator else "does not run",
+            f"{one.plan_p50_ms:.1f} ms",
+            f"{one.plan_p99_ms:.1f} ms",
+            *rate(one.in_flight_32_calls_per_second, hop),
+        ]
+        for one in costs.modes
+    ]
+    table(["calls use", "mode", "coordinator", "p50", "p99", "32 plans in flight", "of the hop"], rows)
 
 
 def rate(calls: float, hop: float) -> tuple[str, str]:
