@@ -15,6 +15,8 @@ from motet.simulation.tools import (
     FAILS_TWICE,
     UNCLEAR_AFTER,
     UNCLEAR_BEFORE,
+    UNDOING,
+    UNDOING_FAILS,
     read,
 )
 from motet.simulation.world import REFUSED, World
@@ -150,7 +152,7 @@ class Host:
         """The tool acts, if it does not fail first."""
         number = read(call.arguments)[2]
         if number >= FAILS:
-            if number == FAILS:
+            if number == FAILS or (number == UNDOING_FAILS and call.tool in UNDOING):
                 return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, NO)
             if (number == FAILS_ONCE and call.attempt == 1) or (number == FAILS_TWICE and call.attempt <= 2):  # noqa: PLR2004
                 return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, TRY_AGAIN, retry=True)

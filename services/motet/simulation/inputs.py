@@ -26,8 +26,8 @@ SEEDS: Final = 4_096
 # Tools by how often they are called, and those whose end depends on nothing but the call.
 OFTEN: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "bank.move", "post.pay", "post.note")
 USUAL: Final = (*OFTEN, *OFTEN, "bank.add", "bank.flip", "bank.flip", "bank.audit", "bank.sweep")
-DOUBTFUL: Final = ("post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call")
-ANY: Final = (*USUAL, *DOUBTFUL, *DOUBTFUL)
+DOUBTFUL: Final = ("post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call", "post.call")
+ANY: Final = (*OFTEN, "bank.flip", "bank.audit", "bank.sweep", *DOUBTFUL, *DOUBTFUL)
 UNDOABLE: Final = ("bank.put", "bank.draw", "bank.look", "post.pay", "post.note")
 CALLS: Final = (*(1,) * 15, 2, 2, 2, 3, 4)
 # Rejected for its tool, its edges, its policy.

@@ -123,13 +123,15 @@ class Judge:
                 self.again(watch, one)
 
     def again(self, watch: Watch, one: Invocation) -> None:
-        """An attempt that is not the first."""
+        """An attempt that is not the first, or of a plan of which something is in doubt."""
         index = one.index
         if watch.doubts and index in watch.doubts:
             raise Violation("P2", f"{one.call_id} of {watch.name} is sent though it is in doubt")
         if one.mode == "RUN":
             if watch.unrepeatable and index in watch.unrepeatable:
                 raise Violation("P2", f"{one.call_id} of {watch.name} may have happened and is run again")
+            if one.attempt == 1:
+                return
             if watch.runs is None:
                 watch.runs = {}
             runs = watch.runs[index] = watch.runs.get(index, 1) + 1

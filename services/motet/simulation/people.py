@@ -76,5 +76,7 @@ class People:
         result = self.judge.world.result_of(call.key)
         happened = result is not None and result != REFUSED
         finding: Any = "HAPPENED" if happened else "DID_NOT_HAPPEN"
+        if happened and index < size and call.undo_version and int(call.arguments_sha256[:4], 16) % 3 == 0:
+            return SettleCall(*head, plan.calls[index].call_id, False, "COMPENSATE")  # noqa: FBT003  the record's field
         name = plan.calls[index % size].call_id
         return SettleCall(*head, name, index >= size, finding, result if happened else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -15,6 +15,8 @@ from motet.simulation.violations import Violation
 OPEN: Final = 8
 # How likely more of them come before time passes, while those that are open wait; how many faults are jumps of clocks, where there are any.
 MORE: Final = 0.5
+# How likely hosts that pause go on before time passes.
+WAKES: Final = 0.1
 JUMPS: Final = 0.3
 
 
@@ -46,6 +48,11 @@ def commands(chance: Random, mix: Mix, templates: Pool, plans: int) -> list[Aske
         place = chance.randrange(len(out))
         out.insert(chance.randrange(place, len(out)) + 1, Asked("again", out[place].template))
     if mix.people:
+        place, other = chance.randrange(len(out)), chance.choice(templates.wild)
+        used = out[place].template
+        if used is not None:
+            command = replace(other.command, idempotency_key=used.command.idempotency_key)
+            out.insert(chance.randrange(place, len(out)) + 1, Asked("reuse", replace(other, command=command)))
         for number in range(3):
             place = chance.randrange(len(out))
             one = out[place].template
@@ -79,6 +86,8 @@ class Driver:
         self.left = len(course.asked)
         self.inputs = tuple(zip(DECIDE, course.coordinator.inputs, strict=True))
         self.hosts = tuple((number, host, host.inbox) for number, host in enumerate((course.bank, course.post)))
+        # By host, the step from which on it goes on.
+        self.paused = [0, 0]
         # Nobody can do anything until something else happens.
         self.helpless = False
 
@@ -113,6 +122,8 @@ class Driver:
             if lane.behind:
                 can.append(decides[int(chance() * 4)])
         for number, host, inbox in self.hosts:
+            if self.paused[number] > self.course.steps:
+                continue
             if inbox.behind or host.ended:
                 can.append(TAKE[number][int(chance() * 4)])
             if host.running:
@@ -126,6 +137,11 @@ class Driver:
     def wait(self) -> Action | None:
         """Nothing moves: people decide, time passes, more commands come."""
         course = self.course
+        if max(self.paused) > course.steps and (
+            course.coordinator.schedule.alarms.next() is None or self.random() < WAKES
+        ):
+            self.paused = [0, 0]
+            return self.choose()
         left = course.next_asked < len(course.asked)
         if course.judge.matters and not self.helpless:
             return ("help", 0)
@@ -141,7 +157,11 @@ class Driver:
         words = FAULTS if self.mix.people else TAME
         word = words[int(chance() * len(words))]
         if self.mix.jumps and chance() < JUMPS:
-            word = ("jump", "lean", "tick", "help")[int(chance() * 4)]
+            word = ("jump", "lean", "tick", "help", "pause", "pause")[int(chance() * 6)]
+        if word == "pause":
+            # One of the hosts does nothing for a while; if nobody else can do anything either, time passes.
+            self.paused[int(chance() * 2)] = self.course.steps + 50 + int(chance() * 200)
+            return self.choose() or ("look", 0)
         return word, int(chance() * 10) + 10 * (1 + int(chance() * 3))
 
 

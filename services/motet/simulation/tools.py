@@ -18,12 +18,14 @@ META: Final = Meta("e", "c", "", "", "", 0, 0, None)
 SCHEMA: Final = (
     '{"type":"object","properties":{"key":{"type":"string"},"to":{"type":"string"},"n":{}},"required":["key"]}'
 )
+UNDO_ARGUMENTS: Final = '{"key":{"$argument":"key"},"n":{"$argument":"n"}}'
 WRITES: Final = (("account:{key}", "WRITE"),)
 ATTEMPTS: Final = 3
 # How a tool behaves is in the call's number, so that it is the same in every run: fails for good; fails once, twice; nobody knows once,
-# before and after it happened.
-FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER = 91, 92, 93, 94, 95
-ODD: Final = (FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER)
+# before and after it happened; what undoes it fails.
+FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER, UNDOING_FAILS = 91, 92, 93, 94, 95, 96
+ODD: Final = (FAILS, FAILS_ONCE, FAILS_TWICE, UNCLEAR_BEFORE, UNCLEAR_AFTER, UNDOING_FAILS)
+UNDOING: Final = ("bank.undo", "post.refund", "post.unbook", "post.retract")
 
 
 def tool(
@@ -34,7 +36,7 @@ def tool(
     **more: Any,
 ) -> ToolContract:
     """A published contract. Waits between attempts are 1, 2, 4 … s at most, attempts take 10 s at most, a call 100 s."""
-    undo = None if undone_by is None else Compensation(undone_by, None, '{"key":{"$argument":"key"}}')
+    undo = None if undone_by is None else Compensation(undone_by, None, UNDO_ARGUMENTS)
     fields: dict[str, Any] = {
         "timeout_seconds": 10.0,
         "attempts": ATTEMPTS,
@@ -63,7 +65,8 @@ TOOLS: Final = (
     tool("post.refund", "IDEMPOTENT"),
     tool("post.book", "RECONCILABLE", undone_by="post.unbook", at_once_per=(SlotTemplate("desk:{key}", 1),)),
     tool("post.unbook", "RECONCILABLE"),
-    tool("post.mail", "IRREVERSIBLE", undone_by="post.refund"),
+    tool("post.mail", "IRREVERSIBLE", undone_by="post.retract"),
+    tool("post.retract", "IRREVERSIBLE"),
     tool("post.send", "IRREVERSIBLE", ()),
     tool("post.ask", "IDEMPOTENT", undone_by="post.refund", approval=True, approval_seconds=50.0),
     tool("post.buy", "IDEMPOTENT", cost_micros=100_000, tokens=1_000),
