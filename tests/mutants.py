@@ -158,6 +158,22 @@ MUTANTS: Final = (
         "unit/test_queues.py::test_a_whole_waits_for_what_is_below_it_and_what_comes_later_waits_for_the_whole",
     ),
     Mutant(
+        "a-long-plan-first",
+        "a plan of many calls takes every slot that is free before others have their turn",
+        "plan/slots.py",
+        "self.rounds[what].move_to_end(plan.plan_id)",
+        "self.rounds[what].move_to_end(plan.plan_id, last=False)",
+        "unit/test_slots.py::test_plans_take_turns",
+    ),
+    Mutant(
+        "a-name-from-a-result-is-not-claimed",
+        "a plan holds nothing of what its calls may use once a result names it",
+        "plan/contracts.py",
+        'return whole_before("".join(out))',
+        'return "nothing"',
+        "unit/test_unknown_resources.py::test_a_plan_holds_the_whole_of_what_it_may_use",
+    ),
+    Mutant(
         "first-failure-is-told",
         "which of two calls failed first shows in the history",
         "plan/ends.py",

@@ -26,8 +26,10 @@ from motet.records import (
     CallOutcome,
     CallsCommitted,
     CallSettled,
+    CallsLinedUp,
     CallsProgressed,
     CallsStarted,
+    CallsWaiting,
     Claim,
     CommandRefused,
     CommandRepeated,
@@ -40,14 +42,17 @@ from motet.records import (
     Failure,
     Header,
     Isolation,
+    LinedUpCall,
     Meta,
     NextStep,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
+    Policy,
     Progress,
     Reason,
     Record,
+    WaitingCall,
 )
 
 HOUR_MS = 3_600_000
@@ -79,8 +84,7 @@ class Tables:
         self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}
         for event_id, row in changes.dead_letters_changed.items():
             self.dead_letters[event_id].update(row)
-        for row in changes.claims.rows():
-            self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
+        self.claim(changes)
         for name, rows in changes.upserts.items():
             for key, row in rows.items():
                 self.others.setdefault(name, {}).setdefault(key, {}).update(row)
@@ -93,6 +97,13 @@ class Tables:
         self.release(changes)
         self.add_up(changes)
         self.progress |= changes.progress
+
+    def claim(self, changes: Changes) -> None:
+        """Who uses what, and who uses something else now."""
+        for place in [place for place in self.resources if place[:2] in changes.claims.replaced]:
+            del self.resources[place]
+        for row in changes.claims.rows():
+            self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
 
     def add_up(self, changes: Changes) -> None:
         """What commutes."""
@@ -129,6 +140,7 @@ def ended(follows: NextStep, *, late: bool = False) -> Callable[[Meta, str, int]
     return made
 
 
+LATER: Final = (Claim("later", "COMMUTE", "add"),)
 SOME: Final = Amounts(1, 2, None, 4)
 # What may come at any time of a plan, of which some never comes in that order: the tables must not care.
 FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
@@ -140,6 +152,8 @@ FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
     "budget": lambda stamp, plan, _: BudgetChanged(stamp, plan, "a", SOME, SOME, SOME),
     "doubt": ended("IN_DOUBT"),
     "late": ended("NONE", late=True),
+    "lined up": lambda stamp, plan, index: CallsLinedUp(stamp, plan, "CALL", (LinedUpCall(index, LATER),)),
+    "waits": lambda stamp, plan, index: CallsWaiting(stamp, plan, (WaitingCall(index, "SLOT", "tool t.f\0"),)),
     "progress": lambda stamp, plan, index: CallsProgressed(stamp, plan, (Progress(index, 1, "{}"),)),
     "refused": lambda stamp, plan, _: CommandRefused(
         stamp, "CancelPlan", "k", "a\0", plan, (Reason("R", "no\0", None),)
@@ -239,6 +253,31 @@ def test_no_text_of_a_row_holds_nul(history: list[Record]) -> None:
     others = (row for rows in tables.others.values() for row in rows.values())
     rows = [*tables.plans.values(), *tables.calls.values(), *others]
     assert not [value for row in rows for value in row.values() if isinstance(value, str) and "\0" in value]
+
+
+def test_a_call_that_gets_in_line_later_is_in_line_for_what_it_uses_then() -> None:
+    """Until then for nothing; its place is where it got there, and what it never ran it never holds."""
+    policy = Policy(unknown_resources="LINE_UP")
+    calls = tuple(
+        AdmittedCall(f"c{i}", "t.f", 1, "{}", "s", (), (Claim("item:*", "WRITE"),), "PURE", unknown=i == 1)
+        for i in range(2)
+    )
+    tables = Tables()
+    tables.apply(fold(received([PlanAdmitted(meta(1, "acme"), "p", "k", "a", "PLAN", "sha", calls, policy)])))
+    assert [(row["state"], row["place"]) for row in tables.resources.values()] == [
+        ("WAITS", 1),
+        ("AWAITS_RESULT", None),
+    ]
+    lined = CallsLinedUp(meta(2, "acme"), "p", "PLAN", (LinedUpCall(1, (Claim("item:7", "WRITE"),)),))
+    waits = CallsWaiting(meta(3, "acme"), "p", (WaitingCall(1, "SLOT", "tool t.f"),))
+    tables.apply(fold(received([lined, waits])))
+    row = tables.resources["p", 1, "item:7"]
+    assert (len(tables.resources), row["state"], row["place"]) == (2, "WAITS", 2)
+    assert tables.calls["p", 1]["waits_for"] == "SLOT tool t.f"
+    skipped = CommittedCall(1, "SKIPPED", None, None, None, "", 0, None)
+    tables.apply(fold(received([CallsCommitted(meta(4, "acme"), "p", (skipped,))])))
+    assert list(tables.resources) == [("p", 0, "item:*")]
+    assert tables.calls["p", 1]["waits_for"] is None
 
 
 def test_a_dead_letter_keeps_everything() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from faults import Desk, call, sent_by, tool
 from motet.plan import Limits, Plan, Started
 from motet.plan.slots import in_flight
-from motet.records import Amounts, Policy, SlotTemplate
+from motet.records import Amounts, CallsWaiting, Policy, SlotTemplate
 
 WIDE = Limits(plan_calls_at_once=1_000)
 
@@ -81,6 +81,19 @@ def test_a_plan_has_so_many_in_flight() -> None:
     assert [one.slot for one in plan.calls[2:]] == [f"plan {plan.plan_id}"] * 3
     desk.succeed(plan, 1, 0, 2, 3, 4)
     assert desk.nothing_left()
+
+
+def test_who_waits_is_said_once_and_only_of_who_waits() -> None:
+    """With the reason; one event an input and plan, and none where nobody waits."""
+    desk = Desk(tool("f.slow", claims=(), at_once=1, cost_micros=10))
+    plan = desk.submit(*(call("slow") for _ in range(3)), call("buy"), policy=Policy(budget=Amounts(None, 100_005)))
+    assert [[(one.index, one.reason, one.what) for one in fact["calls"]] for fact in desk.facts(CallsWaiting)] == [
+        [(1, "SLOT", "tool f.slow"), (2, "SLOT", "tool f.slow"), (3, "BUDGET", "agent")]
+    ]
+    desk.end(plan, 0, spent=Amounts(None, 0))
+    assert len(desk.facts(CallsWaiting)) == 2
+    desk.submit(call("note"))
+    assert len(desk.facts(CallsWaiting)) == 2
 
 
 def test_a_tenant_has_so_many_in_flight() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from faults import Desk, call, outcomes, result_of, tool
 from motet.plan import Plan, admit, plan_id_of
-from motet.records import Claim, Isolation, PlannedCall, Policy, Reason, SubmitPlan
+from motet.records import CallsLinedUp, Claim, Isolation, LinedUpCall, PlannedCall, Policy, Reason, SubmitPlan
 from registers import LIMITS, contract, contracts
 
 WHICH: Final = "/id"
@@ -48,6 +48,7 @@ def test_a_plan_may_get_in_line_once_it_knows() -> None:
     assert after.calls[0].attempt == 1
     found(desk, plan)
     assert (plan.calls[1].claims, plan.calls[1].attempt, plan.calls[1].part) == ((Claim("account:b", "WRITE"),), 0, 1)
+    assert [fact["calls"] for fact in desk.facts(CallsLinedUp)] == [(LinedUpCall(1, (Claim("account:b", "WRITE"),)),)]
     desk.succeed(after, 0)
     assert plan.calls[1].attempt == 1
     desk.succeed(plan, 1)

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import bench, dead_letters, demo, directing, looking, plans, running, serving, simulating
+from motet.cli import bench, dead_letters, demo, directing, lines, looking, plans, running, serving, simulating
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -27,7 +27,7 @@ for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.re
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
-    *(looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),
+    *(lines.resources, looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),
 ):
     app.command(rich_help_panel="When something goes otherwise")(direct_command)
 app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes otherwise")

@@ -20,7 +20,7 @@ Tenant = Annotated[str | None, typer.Option(help="As this tenant sees it: row se
 Last = Annotated[int, typer.Option("--last", "-n", min=1, help="How many at most, the newest first.")]
 
 
-def query(text: str, parameters: tuple[Any, ...], tenant: str | None) -> list[dict[str, Any]]:
+def query(text: str, parameters: tuple[Any, ...] | dict[str, Any], tenant: str | None) -> list[dict[str, Any]]:
     """Rows of the projections."""
     with reader(tenant) as connection:
         return rows_of(connection.execute(text.encode(), parameters))

@@ -16,8 +16,10 @@ from motet.records import (
     BudgetChanged,
     CallsCommitted,
     CallSettled,
+    CallsLinedUp,
     CallsProgressed,
     CallsStarted,
+    CallsWaiting,
     CommandRefused,
     CommandRepeated,
     CompensationEnded,
@@ -102,6 +104,12 @@ SUMMARIES: Final[dict[type, Callable[[Any], str]]] = {
     ),
     CallSettled: lambda one: f"call {one.index}: {one.finding.lower()}, says {one.agent}",
     CallsProgressed: lambda one: "; ".join(f"call {call.index}: {call.progress}" for call in one.calls),
+    CallsLinedUp: lambda one: "; ".join(
+        f"call {call.index} for {', '.join(claim.resource for claim in call.claims) or 'nothing'}" for call in one.calls
+    ),
+    CallsWaiting: lambda one: "; ".join(
+        f"call {call.index} for {call.reason.lower()}: {call.what}" for call in one.calls
+    ),
     CompensationStarted: lambda one: f"call {one.index} by {one.tool}, attempt {one.attempt}",
     CompensationEnded: lambda one: f"call {one.index} {one.outcome.lower()}, {len(one.remaining)} remain",
     CompensationResumed: lambda one: f"by {one.agent}, {len(one.remaining)} remain",

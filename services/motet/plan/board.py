@@ -15,11 +15,23 @@ from motet.plan.guards import Guards
 from motet.plan.limits import Limits
 from motet.plan.lines import Lines
 from motet.plan.model import Call, Plan
-from motet.plan.slots import Slots
+from motet.plan.slots import READY, Slots, in_flight
 from motet.plan.steps import Fact, Step, Word
 from motet.plan.text import carriable, carriable_bytes
 from motet.plan.waits import MILLISECONDS
-from motet.records import AttemptsEnded, EndedAttempt, Failure, FinishedCall, NextStep, ResourcesGranted
+from motet.records import (
+    AttemptsEnded,
+    CallsLinedUp,
+    CallsWaiting,
+    EndedAttempt,
+    Failure,
+    FinishedCall,
+    LinedUpCall,
+    NextStep,
+    ResourcesGranted,
+    WaitingCall,
+    WaitReason,
+)
 
 CODE_LENGTH: Final = 64
 
@@ -40,6 +52,8 @@ class Board:
         # What differs from the rows: plans whose state moved, with or without a step to show for it.
         self.changed: dict[str, Plan] = {}
         self.out: list[Step] = []
+        # Calls that wait for a slot or a budget since this input, by plan.
+        self.waiting: dict[str, dict[int, WaitingCall]] = {}
 
     @property
     def answer_ms(self) -> int:
@@ -79,6 +93,30 @@ class Board:
         """Calls that waited for a slot have one, or wait for the next."""
         for plan, index in ready:
             self.touch(plan, index)
+            call = plan.call_at(index)
+            if call is not None and call.slot not in ("", READY):
+                self.waits(plan, index, "SLOT", call.slot)
+
+    def line_up(self, plan: Plan) -> None:
+        """What waits outside of the lines no longer gets in line."""
+        ready = self.lines.enter_approved(plan)
+        if ready:
+            calls = tuple(LinedUpCall(index, plan.calls[index].claims) for index in ready)
+            self.fact(plan, partial(CallsLinedUp, plan_id=plan.plan_id, isolation=plan.isolation, calls=calls))
+
+    def waits(self, plan: Plan, index: int, reason: WaitReason, what: str) -> None:
+        """Notes that a call waits, to be said once nothing more follows: it may yet begin."""
+        self.waiting.setdefault(plan.plan_id, {})[index] = WaitingCall(index, reason, what)
+
+    def say_who_waits(self) -> None:
+        """Says which calls wait for what others have."""
+        for plan_id, noted in self.waiting.items():
+            plan = self.plans.get(plan_id)
+            calls = [] if plan is None else [(one, plan.call_at(one.index)) for one in noted.values()]
+            still = tuple(one for one, call in calls if call is not None and call.open and not in_flight(call))
+            if plan is not None and still:
+                self.fact(plan, partial(CallsWaiting, plan_id=plan_id, calls=still))
+        self.waiting.clear()
 
     def fact(self, plan: Plan, record: partial[Any]) -> None:
         """Says something that needs nothing but its meta."""

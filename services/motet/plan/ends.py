@@ -221,7 +221,7 @@ def settle(
                 ends.append((follower, "SKIPPED", None, skipped(plan, follower)))
     if waited and not plan.barrier:
         # What was not in line because of a call that waited for a person need not wait for it any more.
-        board.lines.enter_approved(plan)
+        board.line_up(plan)
 
 
 def takes_result(call: Call, before: Call) -> bool:

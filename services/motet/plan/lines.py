@@ -93,7 +93,7 @@ class Lines:
             call.part = NOT_IN_LINE if waits else 0
         self.line_up(plan, plan.plan_id, [index for index in plan.order if plan.calls[index].part == 0])
 
-    def enter_approved(self, plan: Plan) -> None:
+    def enter_approved(self, plan: Plan) -> list[int]:
         """What waited for a person, or to know what it uses, and waits no more gets in line, as a part of its own."""
         part = 1 + max((call.part for call in plan.calls), default=0)
         ready: list[int] = []
@@ -108,6 +108,7 @@ class Lines:
                 ready.append(index)
         if ready:
             self.line_up(plan, plan.line_of(ready[0]), ready)
+        return ready
 
     def enter_compensation(self, plan: Plan, index: int, call: Call) -> None:
         """A compensation gets in line by itself."""

@@ -186,6 +186,8 @@ class Schedule:
             if plan is not None:
                 self.move(plan)
             board.note_grants()
+        if board.waiting:
+            board.say_who_waits()
         out, board.out = board.out, []
         return out
 

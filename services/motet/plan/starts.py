@@ -61,14 +61,17 @@ def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Fa
         if call.approval == "NEEDED":
             ask(board, plan, index, call)
         elif outside:
-            board.lines.enter_approved(plan)
+            board.line_up(plan)
     return send(board, plan, index, call) if plan.may_start(index) else None
 
 
 def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
     """Begins an attempt, unless there are too many in flight, or the call's budget or breaker does not let it pass."""
     contract = board.contract_of(call)
+    waited = call.slot
     if not board.slots.acquire(plan, index, call):
+        if not waited:
+            board.waits(plan, index, "SLOT", call.slot)
         # From here on it waits for its turn, and not for a time.
         call.due = 0
         board.changed[plan.plan_id] = plan
@@ -80,6 +83,7 @@ def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failu
             # What waits for others has nothing that others wait for.
             board.pass_on(board.slots.release(plan, index, call))
         if hindrance.waits:
+            board.waits(plan, index, "BUDGET", plan.agent)
             # From here on it waits to be woken, and not for a time.
             call.due = 0
             board.changed[plan.plan_id] = plan

@@ -64,7 +64,7 @@ def decided(board: Board, plan: Plan, index: int, decision: Decision, agent: str
     )
     if decision == "APPROVED":
         call.approval = "GRANTED"
-        board.lines.enter_approved(plan)
+        board.line_up(plan)
     elif decision == "DENIED":
         conclude(
             board, plan, index, "FAILED", None, Failure("DENIED", f"{agent} denied it{': ' + reason if reason else ''}")

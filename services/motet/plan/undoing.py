@@ -50,7 +50,10 @@ def go_on(board: Board, plan: Plan) -> None:
         board.lines.enter_compensation(plan, number, call)
         board.note_grants()
     if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
+        waited = call.slot
         if not board.slots.acquire(plan, number, call):
+            if not waited:
+                board.waits(plan, number, "SLOT", call.slot)
             call.due = 0
             board.changed[plan.plan_id] = plan
             return

@@ -24,11 +24,23 @@ class Claims:
     inserted: dict[str, dict[int, list[Row]]] = field(default_factory=dict)
     changed: dict[tuple[str, int], Row] = field(default_factory=dict)
     ended_plans: set[str] = field(default_factory=set)
+    # Calls of plans that were admitted before this batch whose rows are others now: these are in `inserted`.
+    replaced: set[tuple[str, int]] = field(default_factory=set)
+
+    def replace(self, plan_id: str, index: int, rows: list[Row]) -> None:
+        """A call uses something else than its rows say."""
+        if plan_id not in self.inserted or self.late(plan_id):
+            self.replaced.add((plan_id, index))
+        self.inserted.setdefault(plan_id, {})[index] = rows
+
+    def late(self, plan_id: str) -> bool:
+        """Whether the table has rows of a plan, beside those of this batch."""
+        return any(replaced == plan_id for replaced, _ in self.replaced)
 
     def change(self, plan_id: str, index: int, columns: Row) -> None:
         """Changes the rows of a call, in this batch's inserts or in the table."""
         calls = self.inserted.get(plan_id)
-        if calls is None:
+        if calls is None or (index not in calls and self.late(plan_id)):
             self.changed.setdefault((plan_id, index), {"plan_id": plan_id, "index": index}).update(columns)
             return
         for row in calls.get(index, ()):
@@ -37,10 +49,9 @@ class Claims:
     def end(self, plan_id: str) -> None:
         """A plan's end."""
         calls = self.inserted.get(plan_id)
-        if calls is None:
+        if calls is None or self.late(plan_id):
             self.ended_plans.add(plan_id)
-            return
-        for rows in calls.values():
+        for rows in (calls or {}).values():
             for row in rows:
                 row["plan_ended"] = True
 

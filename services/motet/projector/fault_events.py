@@ -80,7 +80,7 @@ def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
             late(changes, record.plan_id, one, at)
         else:
             columns: Row = {"status": STATUS_OF_NEXT.get(one.next, "STARTED"), **error_columns(one.error)}
-            columns |= {"next_attempt_at": moment_or_none(one.next_at), "key": one.key or None}
+            columns |= {"next_attempt_at": moment_or_none(one.next_at), "key": one.key or None, "waits_for": None}
             if one.next == "IN_DOUBT":
                 columns |= {"in_doubt": True, "in_doubt_since": at}
                 changes.claims.change(record.plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})

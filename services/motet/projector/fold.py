@@ -23,8 +23,10 @@ from motet.records import (
     BudgetChanged,
     CallsCommitted,
     CallSettled,
+    CallsLinedUp,
     CallsProgressed,
     CallsStarted,
+    CallsWaiting,
     CommandRefused,
     CommandRepeated,
     CommittedEvent,
@@ -151,6 +153,8 @@ def nothing(changes: Changes, record: Any, at: str) -> None:
 
 
 FAULTS: Final[dict[type, Callable[[Changes, Any, str], None]]] = {
+    CallsLinedUp: plan_events.lined_up,
+    CallsWaiting: plan_events.waiting,
     AttemptsEnded: fault_events.attempts_ended,
     VersionConflict: fault_events.version_conflict,
     BarrierRaised: fault_events.barrier_raised,

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from motet.chassis.text import printable
 from motet.projector.changes import Changes, Row, moment_or_none
-from motet.records import CallsCommitted, CallsStarted, PlanAdmitted, PlanEnded, PlanRejected
+from motet.records import (
+    CallsCommitted,
+    CallsLinedUp,
+    CallsStarted,
+    CallsWaiting,
+    Claim,
+    Meta,
+    PlanAdmitted,
+    PlanEnded,
+    PlanRejected,
+)
 
 
 def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) -> None:
@@ -56,23 +67,49 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
             "runs_on": False,
         }
         if call.claims:
-            claims[index] = [
-                {
-                    "tenant": meta.tenant,
-                    "domain": meta.domain,
-                    "resource": printable(claim.resource),
-                    "mode": claim.mode,
-                    "state": "AWAITS_APPROVAL" if call.approval else "WAITS",
-                    "plan_id": plan_id,
-                    "index": index,
-                    "isolation": record.isolation,
-                    "since": at,
-                    "call_ended": False,
-                    "plan_ended": False,
-                    "open": False,
-                }
-                for claim in call.claims
-            ]
+            state = "AWAITS_APPROVAL" if call.approval else "WAITS"
+            if call.unknown and record.policy.unknown_resources == "LINE_UP":
+                state = "AWAITS_RESULT"
+            claims[index] = claim_rows(meta, plan_id, index, call.claims, record.isolation, state, at)
+
+
+def claim_rows(
+    meta: Meta, plan_id: str, index: int, claims: Sequence[Claim], isolation: str, state: str, at: str
+) -> list[Row]:
+    """What a call uses, or is going to."""
+    return [
+        {
+            "tenant": meta.tenant,
+            "domain": meta.domain,
+            "resource": printable(claim.resource),
+            "mode": claim.mode,
+            "operation": claim.operation,
+            "state": state,
+            "place": meta.hlc if state == "WAITS" else None,
+            "plan_id": plan_id,
+            "index": index,
+            "isolation": isolation,
+            "since": at,
+            "call_ended": False,
+            "plan_ended": False,
+            "open": False,
+        }
+        for claim in claims
+    ]
+
+
+def lined_up(changes: Changes, record: CallsLinedUp, at: str) -> None:
+    """Calls got in line later than their plan, perhaps for something else than was known before."""
+    for call in record.calls:
+        rows = claim_rows(record.meta, record.plan_id, call.index, call.claims, record.isolation, "WAITS", at)
+        changes.claims.replace(record.plan_id, call.index, rows)
+
+
+def waiting(changes: Changes, record: CallsWaiting, at: str) -> None:
+    """Calls have their resources, and wait for what others have."""
+    _ = at
+    for call in record.calls:
+        changes.change_call(record.plan_id, call.index, {"waits_for": f"{call.reason} {printable(call.what)}"})
 
 
 def policy_columns(record: PlanAdmitted) -> Row:
@@ -84,6 +121,7 @@ def policy_columns(record: PlanAdmitted) -> Row:
         "on_failure": policy.on_failure,
         "in_doubt": policy.in_doubt,
         "quarantine": policy.quarantine,
+        "unknown_resources": policy.unknown_resources,
         "deadline_at": moment_or_none(record.deadline_at),
     }
 
@@ -93,6 +131,7 @@ def started(changes: Changes, record: CallsStarted, at: str) -> None:
     attempts = record.attempts or (1,) * len(record.indexes)
     for index, attempt in zip(record.indexes, attempts, strict=True):
         columns: Row = {"status": "STARTED", "attempt": attempt, "attempt_started_at": at, "next_attempt_at": None}
+        columns["waits_for"] = None
         if attempt == 1:
             columns |= {"started_at": at, "started_hlc": record.meta.hlc}
             changes.claims.change(record.plan_id, index, {"state": "HOLDS", "since": at})
@@ -114,6 +153,7 @@ def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
             "key": call.key,
             "attempt": call.attempt,
             "next_attempt_at": None,
+            "waits_for": None,
             "committed_event_id": event_id,
         }
         if call.outcome == "IN_DOUBT":
@@ -121,7 +161,9 @@ def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
         if call.arguments_sha256 is not None:
             columns["arguments_sha256"] = call.arguments_sha256
         changes.change_call(record.plan_id, call.index, columns)
-        changes.claims.change(record.plan_id, call.index, {"call_ended": True})
+        # What never ran keeps nothing for its plan.
+        kept: Row = {} if call.attempt else {"isolation": "CALL"}
+        changes.claims.change(record.plan_id, call.index, {"call_ended": True, **kept})
 
 
 def ended(changes: Changes, record: PlanEnded, at: str) -> None:

@@ -49,6 +49,11 @@ class Writer:
         self.copy(LINEAGE, changes.lineage)
         self.copy(DEAD_LETTERS, changes.dead_letters.values())
         claims = changes.claims
+        self.run(
+            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id', 'index'))} "
+            'WHERE t.plan_id = x.plan_id AND t."index" = x."index"',
+            [{"plan_id": plan_id, "index": index} for plan_id, index in sorted(claims.replaced)],
+        )
         self.copy(RESOURCES, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())

@@ -1268,6 +1268,80 @@ class CallsCommitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A resource that a call uses."""
+
+    resource: str
+    mode: ClaimMode
+    operation: str = ""
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "resource": self.resource,
+            "mode": self.mode,
+            "operation": self.operation,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Claim:
+        return Claim(
+            datum["resource"],
+            datum["mode"],
+            datum["operation"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LinedUpCall:
+    """A call, and what it is in line for."""
+
+    index: int
+    claims: tuple[Claim, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "claims": [item.to_avro() for item in self.claims],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LinedUpCall:
+        return LinedUpCall(
+            datum["index"],
+            tuple([Claim.from_avro(item) for item in datum["claims"]]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallsLinedUp:
+    """Calls got in line later than their plan: they had waited for a person, or until it was known what they use."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CallsLinedUp"
+
+    meta: Meta
+    plan_id: str
+    isolation: Isolation
+    calls: tuple[LinedUpCall, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "isolation": self.isolation,
+            "calls": [item.to_avro() for item in self.calls],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallsLinedUp:
+        return CallsLinedUp(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["isolation"],
+            tuple([LinedUpCall.from_avro(item) for item in datum["calls"]]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What a running call says of itself."""
 
@@ -1343,6 +1417,59 @@ class CallsStarted:
             datum["plan_id"],
             tuple(datum["indexes"]),
             tuple(datum["attempts"]),
+        )
+
+
+WaitReason = Literal["UNKNOWN", "SLOT", "BUDGET"]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCall:
+    """A call, and what it waits for."""
+
+    index: int
+    reason: WaitReason
+    what: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "reason": self.reason,
+            "what": self.what,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> WaitingCall:
+        return WaitingCall(
+            datum["index"],
+            datum["reason"],
+            datum["what"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CallsWaiting:
+    """Calls have all their resources and are not started, because too much is in flight or reserved; the event that they start is the next that tells of them."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CallsWaiting"
+
+    meta: Meta
+    plan_id: str
+    calls: tuple[WaitingCall, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "calls": [item.to_avro() for item in self.calls],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallsWaiting:
+        return CallsWaiting(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([WaitingCall.from_avro(item) for item in datum["calls"]]),
         )
 
 
@@ -1563,30 +1690,6 @@ class CompensationStarted:
             datum["arguments_sha256"],
             datum["key"],
             datum["attempt"],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A resource that a call uses."""
-
-    resource: str
-    mode: ClaimMode
-    operation: str = ""
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "resource": self.resource,
-            "mode": self.mode,
-            "operation": self.operation,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Claim:
-        return Claim(
-            datum["resource"],
-            datum["mode"],
-            datum["operation"],
         )
 
 
@@ -2909,8 +3012,10 @@ CommittedEvent = (
     | BudgetChanged
     | CallSettled
     | CallsCommitted
+    | CallsLinedUp
     | CallsProgressed
     | CallsStarted
+    | CallsWaiting
     | CommandRefused
     | CommandRepeated
     | CompensationEnded
@@ -2954,8 +3059,10 @@ Record = (
     | BudgetChanged
     | CallSettled
     | CallsCommitted
+    | CallsLinedUp
     | CallsProgressed
     | CallsStarted
+    | CallsWaiting
     | CommandRefused
     | CommandRepeated
     | CompensationEnded
@@ -3012,8 +3119,10 @@ RECORDS: dict[str, type[Record]] = {
     "motet.events.BudgetChanged": BudgetChanged,
     "motet.events.CallSettled": CallSettled,
     "motet.events.CallsCommitted": CallsCommitted,
+    "motet.events.CallsLinedUp": CallsLinedUp,
     "motet.events.CallsProgressed": CallsProgressed,
     "motet.events.CallsStarted": CallsStarted,
+    "motet.events.CallsWaiting": CallsWaiting,
     "motet.events.CommandRefused": CommandRefused,
     "motet.events.CommandRepeated": CommandRepeated,
     "motet.events.CompensationEnded": CompensationEnded,
