@@ -72,6 +72,10 @@ def test_plans_end_though_no_coordinator_runs(shared_world: World, client: Clien
     assert [one.code for one in refused.reasons] == ["NOT_CHOREOGRAPHABLE"]
     assert "account:a (WRITE)" in refused.reasons[0].message
     assert set(shared_world.running) == {"agents", "projector", "tools-crash_tools"}
+    versioned = Call("crash.deposit", {"account": "versioned", "amount": 1}, expected={"account:versioned": 0})
+    first, second = (client.run([versioned], mode="choreographed") for _ in range(2))
+    assert first.status == "SUCCEEDED"
+    assert second.results[0].error_code == "VERSION_CONFLICT", "who was faster is found without a line"
     coordinate(shared_world)
     orchestrated = [client.run(FREE, domain=f"d{number}") for number in range(4)]
     assert list(map(shown, orchestrated)) == list(map(shown, alone))
