@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+from desk import Desk
 from motet.chassis import provision
 from motet.chassis.codec import Codec
 from motet.chassis.identity import domain_key, partition_of
@@ -23,6 +29,7 @@ from motet.records import AcquireLeases, HolderTold, LeaseCommandRepeated, Lease
 from replaying import Log, Rerun, Said, log_of, place_of
 from world import World
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 SECONDS: Final = 30.0
 TOPICS: Final = {"motet.leases", "motet.lease-forwarded", "motet.lease-timers", "motet.merges", "motet.dead-letters"}
 
@@ -134,6 +141,39 @@ def test_any_kafka_client_may_ask_and_a_misplaced_command_finds_its_shard(client
     assert isinstance(granted, LeasesGranted)
     assert isinstance(repeated, LeaseCommandRepeated)
     assert (repeated.state, repeated.token, repeated.lease_id) == ("HELD", granted.token, granted.lease_id)
+
+
+def test_a_shell_takes_renews_and_gives_back(client: Client, shared_world: World) -> None:
+    """As `docs/leases.md` says it; who leads the clean-up is shown as well."""
+    motet = Desk(shared_world, client.codec).motet
+    place = ("--tenant", client.tenant, "--scope", "shell")
+    mine = (*place, "--as", "ann")
+    lease = json.loads(motet("leases", "acquire", "b", "a", "--seconds", "60", *mine, "--json"))
+    assert lease["resources"] == ["a", "b"]
+    assert "a is held by 'ann'" in motet("leases", "acquire", "a", *place, "--as", "bob", code=2)
+    shown = ("leases", "list", "--tenant", client.tenant, "--json")
+    wait_until(lambda: "shell" in motet(*shown), SECONDS, "the list shows the lease")
+    assert [one["token"] for one in json.loads(motet(*shown)) if one["domain"] == "shell"] == [lease["token"]] * 2
+    same = (lease["lease_id"], str(lease["token"]))
+    assert f"token {lease['token']} until" in motet("leases", "renew", *same, "--seconds", "90", *mine)
+    assert "OTHER_HOLDER" in motet("leases", "release", *same, *place, "--as", "bob", code=2)
+    assert "not within 0.2 s" in motet("leases", "wait", "a", "--timeout", "0.2", *place, code=2)
+    assert "is released" in motet("leases", "release", *same, *mine)
+    assert motet("leases", "wait", "a", *place) == "nobody holds it"
+    wait_until(lambda: "clean-lease-commands" in motet("leaders"), SECONDS, "a leader of the clean-up")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "leases.py"), shared_world.addresses.postgres],
+        env={**os.environ, **shared_world.addresses.environment(), "PYTHONPATH": str(ROOT / "services")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == [
+        "held: account:42, account:7",
+        "written",
+        "held by nobody: True",
+        "refused: stale token",
+    ], done.stderr
 
 
 @pytest.mark.last

@@ -29,6 +29,7 @@ from motet.chassis.registry import Registry
 from motet.chassis.service import Opening, Service
 from motet.chassis.settings import Settings
 from motet.chassis.shard import Shard
+from motet.chassis.singleton import Jobs
 from motet.chassis.tenure import Tenure
 
 IDLE_SECONDS: Final = 0.1
@@ -63,6 +64,7 @@ class Loop:
         self.codec = Codec(registry)
         self.publisher = Publisher(settings.kafka_bootstrap, f"motet-{service.name}-{settings.replica}", self.kafka_log)
         self.tenures: dict[int, Tenure] = {}
+        self.jobs = Jobs(service.jobs, self.partitions, settings.replica, self.log)
         self.due: dict[int, float] = {}
         self.stopping = False
         self.connect()
@@ -371,6 +373,8 @@ class Loop:
         self.cover(now)
         self.back_pressure()
         self.tidy(now)
+        for number, reason in self.jobs.run(self.tenures, self.connection, now):
+            self.again(number, reason)
         if self.due:
             self.claim_due()
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from motet.chassis.job import Job
 from motet.chassis.log_clock import LogClock
 from motet.records import Command, Meta
 
@@ -143,5 +144,7 @@ class Service:
     owns: Callable[[Command | None], bool] = everything
     # Where commands go that came into another partition of its door than their own.
     forwarded: str = "motet.forwarded"
+    # What one process of the service does at a time, now and then (`singleton.py`).
+    jobs: tuple[Job, ...] = ()
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

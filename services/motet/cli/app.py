@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import bench, dead_letters, demo, directing, lines, looking, plans, running, serving, simulating
+from motet.cli import bench, dead_letters, demo, directing, leases, lines, looking, plans, running, serving, simulating
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -32,6 +32,8 @@ for direct_command in (
     app.command(rich_help_panel="When something goes otherwise")(direct_command)
 app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes otherwise")
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="When something goes otherwise")
+app.add_typer(leases.app, name="leases", rich_help_panel="Leases and leaders")
+app.command(rich_help_panel="Leases and leaders")(leases.leaders)
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)

@@ -13,6 +13,7 @@ from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.leases import tables
+from motet.leases.cleaning import cleaning
 from motet.leases.commands import Commands, Known
 from motet.leases.desk import Desk, Refusal
 from motet.leases.lease import Ended, Scope, Step
@@ -67,6 +68,7 @@ def service(settings: Settings) -> Service:
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
         forwarded=FORWARDED,
+        jobs=(cleaning(settings.command_window_seconds),),
     )
 
 

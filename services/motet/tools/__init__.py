@@ -21,6 +21,7 @@ from motet.tools.contract import Contract
 from motet.tools.declaration import Breaker, EffectName
 from motet.tools.event_loop import EventLoopThread
 from motet.tools.failure import Cancelled, ToolFailed, TryAgain, Unknown
+from motet.tools.held import Held
 from motet.tools.loading import load
 from motet.tools.reconciling import DidNotHappen, Happened
 from motet.tools.running import Running
@@ -38,6 +39,7 @@ __all__ = [
     "EffectName",
     "EventLoopThread",
     "Happened",
+    "Held",
     "Running",
     "Tool",
     "ToolFailed",

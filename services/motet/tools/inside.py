@@ -12,6 +12,7 @@ import psycopg
 from motet.chassis import guard
 from motet.chassis.service import Opening, Received
 from motet.records import FinishedCall, Invocation
+from motet.tools import held
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
 from motet.tools.ending import end_of, succeeded, unknown
@@ -108,6 +109,8 @@ class Inside:
         )
         began = time.monotonic()
         with time_limit(seconds):
+            tool = self.toolset.find(call.tool, call.contract_version)
+            held.check(self.opening.connection, () if tool is None else tool.leases, call, source.meta)
             versions.check_carried()
             text = call_tool(self.toolset, call, context, None)
         end = succeeded(call, text or "null")

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import json
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
 from motet.tools.event_loop import EventLoopThread, within
 from motet.tools.failure import INVALID_RESULT, Cancelled, ToolFailed, TryAgain, Unclear, exited
+from motet.tools.held import Held
 from motet.tools.reconciling import DidNotHappen, Happened, wants_context
 from motet.tools.results import DerivedResults, GivenResults, Results
 from motet.tools.signature import read_signature
@@ -79,6 +81,7 @@ class Tool:
         self._retry_on = declaration.retry_on
         # Whether its arguments mean the same at another version of what it writes.
         self.rereads = declaration.on_conflict == "reread"
+        self.leases = tuple(one.name for one in signature.arguments if is_held(one.hint))
 
     @property
     def name(self) -> str:
@@ -174,6 +177,11 @@ class Tool:
 
     def __repr__(self) -> str:
         return f"<Tool {self.name} version {self.version}, {self.effect.lower()}>"
+
+
+def is_held(hint: Any) -> bool:
+    """Whether an argument is a lease: `Held`, or `Held | None`."""
+    return hint is Held or Held in typing.get_args(hint)
 
 
 def _seconds(value: float | None) -> float | None:

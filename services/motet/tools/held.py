@@ -1,0 +1,58 @@
+"""An argument by which a call says that it acts under a lease: the host fences the call by it.
+
+    @tools.tool(effect="transactional", writes="account:{account}")
+    def withdraw(context: Context, account: str, amount: int, lease: Held) -> int: ...
+
+A call with a token below one that was seen for the resource fails with STALE_TOKEN, whatever its effect class, before an intent is written.
+A transactional call raises the highest token that was seen in the transaction of its effect; for any other it is raised with its intent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motet.chassis.fencing import StaleToken, fence
+from motet.chassis.identity import domain_key
+from motet.records import Invocation, Meta
+from motet.tools.failure import ToolFailed
+
+STALE_TOKEN: Final = "STALE_TOKEN"  # noqa: S105  an error's code
+# What a row can hold.
+PRINTABLE: Final = r"^[^\x00-\x1f]+$"
+LARGEST: Final = 2**53 - 1
+
+
+class Held(BaseModel):
+    """A lease that the caller holds: one of its resources, its token, and its scope where that is not the plan's domain."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    resource: str = Field(max_length=300, pattern=PRINTABLE)
+    token: int = Field(ge=1, le=LARGEST)
+    scope: str | None = Field(default=None, max_length=200, pattern=PRINTABLE)
+
+
+def check(connection: psycopg.Connection[Any], names: tuple[str, ...], call: Invocation, meta: Meta) -> None:
+    """Fences a call by the leases among its arguments, in the transaction that is open. Raises ToolFailed STALE_TOKEN."""
+    for one in leases_of(names, call):
+        scope = domain_key(meta.tenant, one.scope or meta.domain).decode()
+        try:
+            fence(connection, one.resource, one.token, scope)
+        except StaleToken as error:
+            raise ToolFailed(str(error), STALE_TOKEN) from error
+
+
+def leases_of(names: tuple[str, ...], call: Invocation) -> Iterator[Held]:
+    """The leases in a call's arguments. What is none the tool's own check of its arguments refuses."""
+    if not names:
+        return
+    arguments = json.loads(call.arguments)
+    for name in names:
+        with suppress(ValidationError):
+            yield Held.model_validate(arguments.get(name))
