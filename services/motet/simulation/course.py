@@ -59,7 +59,11 @@ class Course:
         self.steps += 1
         self.now += 1
         word, number = action
-        done: bool = getattr(self, word)(number)
+        try:
+            done: bool = getattr(self, word)(number)
+        except Violation:
+            self.tell(f"it goes wrong here: {word.replace('_', ' ')}")
+            raise
         return done
 
     def submit(self, count: int) -> bool:

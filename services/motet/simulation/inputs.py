@@ -36,7 +36,7 @@ BAD: Final = ("tool", "edge", "policy")
 
 # What differs between a plan that was just made and one that was admitted, field by field: of its calls, by index, and of itself.
 Rest = tuple[tuple[int, str, Any], ...]
-DERIVED: Final = ("granted", "waits", "followers", "order", "calls", "admitted", "deadline", "ledger")
+DERIVED: Final = ("granted", "waits", "followers", "order", "calls", "admitted", "deadline", "known_by", "ledger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Template:
     # The pieces of its calls: what the constructor takes by place, and whatever else admission set.
     heads: tuple[tuple[Any, ...], ...] = ()
     rest: Rest = ()
-    approvals: bool = False
+    # Whether some calls get in line after the plan does: those that wait for a person, or for what they use to be known.
+    parts: bool = False
     # The place of each call in the plan's order.
     places: tuple[int, ...] = ()
     seconds: int = 0
@@ -63,6 +64,7 @@ class Template:
         assert model is not None  # noqa: S101  a template without a plan has reasons
         ledger = None if model.ledger is None else Ledger(model.ledger.limits)
         plan = made(self.command, self.plan_id, self.heads, now, now + self.seconds, ledger)
+        plan.known_by = now + model.known_by if model.known_by else 0
         for index, name, value in self.rest:
             setattr(plan if index < 0 else plan.calls[index], name, copy(value))
         return plan
@@ -107,10 +109,10 @@ def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
         plan,
         heads=tuple(heads),
         rest=tuple(rest),
-        approvals=any(call.approval for call in plan.calls),
+        parts=any(call.part < 0 or call.approval or call.unknown for call in plan.calls),
         places=tuple(plan.order.index(index) for index in range(len(plan.calls))),
         seconds=plan.deadline,
-        keeps=plan.isolation == "PLAN" and not plan.in_line,
+        keeps=plan.isolation == "PLAN" and not plan.in_line and plan.policy.unknown_resources == "HOLD",
         wild=wild,
     )
 
@@ -140,6 +142,8 @@ class Author:
             # Where what undoes a call gets in line would be chance.
             tools, isolation = UNDOABLE, "PLAN"
         calls = tuple(self.call(index, tools, wild=wild) for index in range(size))
+        if size > 1 and self.rarely(3) and (wild or policy.on_failure != "COMPENSATE"):
+            calls = self.follow(calls)
         domain = "e" if self.rarely(4) else "d"
         agent = chance.choice(["ann", "bob", "cyd"])
         return SubmitPlan(name, TENANT, domain, agent, isolation, calls, None, None, policy=policy)
@@ -163,6 +167,13 @@ class Author:
         approval = wild and self.rarely(12)
         return PlannedCall(f"c{index}", name, None, text, tuple(f"c{one}" for one in after), approval=approval)
 
+    def follow(self, calls: tuple[PlannedCall, ...]) -> tuple[PlannedCall, ...]:
+        """The first call picks an account, and the last one uses it: what it uses follows from a result."""
+        pick = PlannedCall("c0", "bank.pick", None, json.dumps({"key": "a", "n": self.chance.randint(0, 9)}), ())
+        arguments = json.dumps({"key": {"$result": {"call": "c0"}}, "n": self.chance.randint(0, 9)})
+        name = self.chance.choice(["bank.put", "bank.look", "bank.add", "post.pay"])
+        return (pick, *calls[1:-1], PlannedCall(calls[-1].call_id, name, None, arguments, ("c0",)))
+
     def policy(self, size: int) -> Policy:
         """Any policy."""
         chance = self.chance
@@ -178,6 +189,7 @@ class Author:
             chance.choice(["WAIT", "WAIT", "WAIT", "REFUSE"]),
             chance.choice([None, None, 30.0, 300.0]),
             budget,
+            chance.choice(["HOLD", "HOLD", "LINE_UP"]),
         )
 
     def bad(self, name: str, kind: str) -> SubmitPlan:

@@ -104,7 +104,7 @@ class Judge:
     def admitted(self, template: Template, position: int) -> None:
         """A plan is admitted at a place in the log."""
         self.watches[template.plan_id] = Watch(template, position)
-        if template.approvals:
+        if template.parts:
             self.special.add(template.plan_id)
 
     def started(self, plan: Plan, invocations: Sequence[Invocation]) -> None:
@@ -235,7 +235,7 @@ class Judge:
     def entered(self, plan: Plan, position: int) -> None:
         """Some of a plan got in line by itself: calls that were approved, and compensations. Their place is that of the input that let them."""
         watch = self.watches[plan.plan_id]
-        if watch.template.approvals:
+        if watch.template.parts:
             if watch.placed is None:
                 watch.placed = {}
             for index, call in enumerate(plan.calls):

@@ -56,6 +56,8 @@ TOOLS: Final = (
     # Each of these two commutes with itself, and not with the other.
     tool("bank.add", "TRANSACTIONAL", [("account:{key}", "COMMUTE", "add")]),
     tool("bank.flip", "TRANSACTIONAL", [("account:{key}", "COMMUTE", "flip")]),
+    # An account's name, from which follows what a later call uses.
+    tool("bank.pick", "PURE", ()),
     # All accounts at once.
     tool("bank.audit", "PURE", [("account:*", "READ")]),
     tool("bank.sweep", "TRANSACTIONAL", [("account:*", "WRITE")]),

@@ -15,9 +15,9 @@ from motet.simulation.violations import Violation
 MODULUS: Final = 1_000_003
 REFUSED: Final = "REFUSED"
 COMMUTING: Final = ("bank.add", "bank.flip")
-READING: Final = ("bank.look", "bank.audit", "post.note")
+READING: Final = ("bank.look", "bank.audit", "bank.pick", "post.note")
 WHOLE: Final = ("bank.audit", "bank.sweep")
-FREE: Final = ("post.send", "post.note")
+FREE: Final = ("post.send", "post.note", "bank.pick")
 
 
 class Account:
@@ -46,7 +46,7 @@ def change(numbers: dict[str, int], totals: dict[str, int], tool: str, arguments
         totals[key] = totals.get(key, 0) + n if tool == "bank.add" else totals.get(key, 0) ^ n
         return "null"
     if tool in FREE:
-        return "0"
+        return f'"{ACCOUNTS[n % len(ACCOUNTS)]}"' if tool == "bank.pick" else "0"
     if tool in WHOLE:
         return change_all(numbers, totals, tool, n)
     if tool == "bank.draw" and number % 7 < 2:  # noqa: PLR2004  as good a rule as any
