@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+import hypothesis
 import pytest
 
 import servers
@@ -13,6 +14,10 @@ from motet.chassis.settings import Settings
 from motet.platform import Addresses
 
 pytest_plugins = ["world", "witness"]
+
+# Outcomes are counted and not timed: on a busy machine any example may take long.
+hypothesis.settings.register_profile("motet", deadline=None)
+hypothesis.settings.load_profile("motet")
 
 # Taken out before any test runs: a test's settings are passed to it, never found in the environment of who runs the tests.
 GIVEN: Final = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith("MOTET_")}
