@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from motet.chassis.canonical import compact
+from histories import committed, forget
 from motet.client import Call, Client
-from motet.records import CallsCommitted, CommittedCall, PlanAdmitted, PlanEnded
 from world import World
 
 SECONDS: Final = 60.0
@@ -35,31 +34,8 @@ def run(world: World, client: Client, window: int) -> tuple[list[str], list[str]
     assert not any(one.repeated for one in outcomes)
     assert host.stop() == 0
     texts = [one.text for one in outcomes]
-    forget(world, [one.plan_id for one in outcomes])
+    forget(world, [one.plan_id for one in outcomes], "overtaking", "page")
     return [committed(world, one.plan_id) for one in outcomes], texts, Path(log).read_text().split()
-
-
-def committed(world: World, plan_id: str) -> str:
-    """What the log has of a plan's last run: its calls in the order in which they were committed, and its end."""
-    calls: list[CommittedCall] = []
-    end: dict[str, Any] = {}
-    for event in world.events():
-        match event.record:
-            case PlanAdmitted() as record if record.plan_id == plan_id:
-                calls, end = [], {}
-            case CallsCommitted() as record if record.plan_id == plan_id:
-                calls += record.calls
-            case PlanEnded() as record if record.plan_id == plan_id:
-                end = {name: value for name, value in record.to_avro().items() if name != "meta"}
-    assert end
-    return compact([[one.to_avro() for one in calls], end])
-
-
-def forget(world: World, plan_ids: list[str]) -> None:
-    """Everything is as it was before: no command was answered, no effect has happened."""
-    world.sql("WITH gone AS (DELETE FROM coordinator.command WHERE plan_id = ANY(%s)) SELECT 1", (plan_ids,))
-    world.sql("WITH gone AS (DELETE FROM tools_overtaking_hop.answer) SELECT 1")
-    world.sql("WITH gone AS (DELETE FROM tools_overtaking.page) SELECT 1")
 
 
 def test_however_many_calls_run_at_once_the_log_has_the_same_bytes(world: World) -> None:
