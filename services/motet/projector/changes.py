@@ -31,6 +31,8 @@ class Claims:
         """A call uses something else than its rows say."""
         if plan_id not in self.inserted or self.late(plan_id):
             self.replaced.add((plan_id, index))
+        # What was said before is about rows that go.
+        self.changed.pop((plan_id, index), None)
         self.inserted.setdefault(plan_id, {})[index] = rows
 
     def late(self, plan_id: str) -> bool:
