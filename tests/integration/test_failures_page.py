@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from guide import Shell, Typed, typed
-from motet.chassis.waiting import NotInTime, wait_until
+from guide import Shell, typed
+from terminal import said, terminal
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = (ROOT / "docs" / "failures.md").read_text()
-SECONDS: Final = 30.0
-# What only looks is asked again until the projections have what was done before.
-LOOKS: Final = ("motet sql", "motet calls", "motet approvals", "motet breakers")
 
 
 @pytest.fixture
@@ -35,20 +30,7 @@ def shell(world: World) -> Iterator[Shell]:
     world.coordinator()
     world.projector()
     world.tools(str(ROOT / "examples" / "shop_tools.py"), PAYMENTS_URL=url)
-    programs = world.directory / "programs"
-    programs.mkdir()
-    for name, words in (("motet", "-m motet"), ("python", "")):
-        program = programs / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
-        program.chmod(0o755)
-    environment = {
-        **os.environ,
-        **world.addresses.environment(),
-        "PYTHONPATH": str(ROOT / "services"),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-        "COLUMNS": "500",
-    }
-    made = Shell(ROOT, environment)
+    made = terminal(world)
     try:
         yield made
     finally:
@@ -72,21 +54,6 @@ def test_the_page_says_what_the_screen_says(shell: Shell) -> None:
         assert isinstance(programs, list)
         if command != "calls in-doubt":
             assert len(people.splitlines()) > len(programs) > 0, command
-
-
-def said(shell: Shell, one: Typed) -> str:
-    """What a command prints; what only looks, once it is what the page says, or else at last."""
-    printed = [shell.run(one.command)]
-
-    def right() -> bool:
-        if not one.says(printed[0]):
-            printed[0] = shell.run(one.command)
-        return one.says(printed[0])
-
-    if one.command.startswith(LOOKS):
-        with suppress(NotInTime):
-            wait_until(right, SECONDS, one.command)
-    return printed[0]
 
 
 def test_every_example_is_run_by_a_page_or_a_test() -> None:

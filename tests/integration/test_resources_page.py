@@ -1,0 +1,35 @@
+"""`docs/resources.md` as a newcomer follows it: every command is typed, and the screen says what the page says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from guide import typed
+from terminal import said, terminal
+from world import World
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PAGE: Final = (ROOT / "docs" / "resources.md").read_text()
+# What the page runs of the examples: stock_tools.py, stocktaking.yaml, sales.yaml, reorder.yaml.
+TOOLS: Final = ROOT / "examples" / "stock_tools.py"
+
+
+@pytest.mark.timeout(180)
+def test_the_page_says_what_the_screen_says(world: World) -> None:
+    """Who holds, who waits and why, on the real thing; and a rebuilt projection says the same."""
+    world.coordinator()
+    world.projector()
+    world.tools(str(TOOLS))
+    shell = terminal(world)
+    try:
+        for one in typed(PAGE):
+            printed = said(shell, one)
+            assert one.says(printed), f"$ {one.command}\n{printed}\nthe page says:\n{one.output}"
+        for command in ("resources", "calls waiting"):
+            assert isinstance(json.loads(shell.run(f"motet {command} --json")), list)
+    finally:
+        shell.close()
