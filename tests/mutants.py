@@ -203,7 +203,7 @@ MUTANTS: Final = (
         "plan/choreography.py",
         "if claim.resource not in expected:",
         "if False:",
-        "unit/test_modes.py::test_a_claim_of_any_mode_needs_a_coordinator",
+        "unit/test_plan_modes.py::test_a_claim_of_any_mode_needs_a_coordinator",
     ),
     # -- ends --------------------------------------------------------------------------------------------------------------
     Mutant(

@@ -20,7 +20,7 @@ TOOLS: Final = ROOT / "examples" / "stock_tools.py"
 
 @pytest.mark.timeout(180)
 def test_the_page_says_what_the_screen_says(world: World) -> None:
-    """Who holds, who waits and why, on the real thing; and a rebuilt projection says the same."""
+    """Who holds, who waits and why, on the real thing: the page says what the screen says."""
     world.coordinator()
     world.projector()
     world.tools(str(TOOLS))
