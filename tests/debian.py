@@ -1,4 +1,4 @@
-"""Real servers from Debian for tests: the machine's own, else fetched by apt and unpacked under build/, without being installed."""
+"""What tests take from Debian: the machine's own, else fetched by apt and unpacked under build/, without being installed."""
 
 from __future__ import annotations
 
@@ -23,22 +23,30 @@ PACKAGE_OF: Final = {"etcd": "etcd-server", "redis-server": "redis-server"}
 SECONDS: Final = 30.0
 
 
-class NoServer(Exception):
-    """A server is not there and cannot be fetched."""
+class NotThere(Exception):
+    """A package of Debian's is not installed and cannot be fetched."""
 
 
 def program(name: str) -> tuple[str, dict[str, str]]:
-    """A server's program and the environment that it needs."""
+    """A server's program and the environment that it needs. Raises NotThere."""
     found = shutil.which(name)
     if found is not None:
         return found, dict(os.environ)
+    path = unpacked(PACKAGE_OF[name], f"usr/bin/{name}")
+    libraries = [str(one) for one in (path.parents[1] / "lib").glob("*-linux-gnu*")]
+    return str(path), {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+
+
+def unpacked(package: str, pattern: str) -> Path:
+    """The file of a package that fits a pattern, fetched and unpacked once. Raises NotThere."""
     root = BUILD / "root"
     with (prepared(BUILD) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (root / "usr" / "bin" / name).exists():
-            fetch(name, root)
-    libraries = [str(path) for path in (root / "usr" / "lib").glob("*-linux-gnu*")]
-    return str(root / "usr" / "bin" / name), {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+        said = "" if any(root.glob(pattern)) else fetch(package, root)
+    found = next(iter(sorted(root.glob(pattern))), None)
+    if found is None:
+        raise NotThere(f"this test needs Debian's package {package}: install it; apt could not fetch it: {said[-300:]}")
+    return found
 
 
 def prepared(directory: Path) -> Path:
@@ -47,24 +55,21 @@ def prepared(directory: Path) -> Path:
     return directory
 
 
-def fetch(name: str, root: Path) -> None:
-    """Fetches a server's package, and what of its libraries this machine lacks. Raises NoServer."""
+def fetch(package: str, root: Path) -> str:
+    """Fetches a package and what of its libraries this machine lacks, and unpacks them; what apt said last."""
     said = "apt-get or dpkg is not on the PATH"
     if shutil.which("apt-get") and shutil.which("dpkg"):
         # With the machine's own lists of packages, else with fresh ones of our own: neither needs root.
         for lists in ((), ("-o", f"Dir::State::lists={prepared(BUILD / 'lists' / 'partial').parent}")):
             if lists:
                 apt(*lists, "update")
-            done = apt(*lists, "--yes", "--no-install-recommends", "--download-only", "install", PACKAGE_OF[name])
+            done = apt(*lists, "--yes", "--no-install-recommends", "--download-only", "install", package)
             said = done.stderr.strip()
             if done.returncode == 0:
                 break
-        for package in sorted((BUILD / "archives").glob("*.deb")):
-            subprocess.run(["dpkg", "-x", str(package), str(root)], check=True)
-    if not (root / "usr" / "bin" / name).exists():
-        raise NoServer(
-            f"this test needs a real {name}: install Debian's package {PACKAGE_OF[name]}; apt could not fetch it: {said[-300:]}"
-        )
+        for archive in sorted((BUILD / "archives").glob("*.deb")):
+            subprocess.run(["dpkg", "-x", str(archive), str(root)], check=True)
+    return said
 
 
 def apt(*arguments: str) -> subprocess.CompletedProcess[str]:
