@@ -7,12 +7,14 @@ import sys
 from typing import Any
 
 from confluent_kafka import Consumer
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 bootstrap, registry = sys.argv[1:]
-deserialize: Any = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+deserialize: Any = AvroDeserializer(
+    SchemaRegistryClient({"url": registry}), conf={"subject.name.strategy": topic_record_subject_name_strategy}
+)
 consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "example", "auto.offset.reset": "earliest"})
 consumer.subscribe(["motet.events"])
 try:

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -118,14 +117,6 @@ def test_each_server_answers_with_the_settings_it_was_given(platform: Platform) 
             assert connection.execute(f"SHOW {name}".encode()).fetchone() == (value,)
     answer = httpx2.get(f"{platform.addresses.registry}/config")
     assert answer.json() == {"compatibilityLevel": "FULL_TRANSITIVE"}
-
-
-def test_the_registry_answers_for_a_path_that_it_lacks(platform: Platform) -> None:
-    """Confluent's clients ask for a topic's associations first, which Apicurio lacks: 404, each time, to many at once."""
-    path = f"{platform.addresses.registry}/associations/resources/-/motet.events"
-    with ThreadPoolExecutor(4) as callers:
-        answers = callers.map(lambda _: httpx2.get(path, timeout=10).status_code, range(2000))
-        assert set(answers) == {404}
 
 
 def test_nothing_listens_beyond_this_machine(platform: Platform) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, topic_record_subject_name_strategy
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -213,7 +213,7 @@ def test_a_projection_built_again_is_equal(running: World) -> None:
 def test_an_outsider_reads_every_topic(running: World) -> None:
     """confluent-kafka's own AvroDeserializer, with nothing but the registry, decodes every record that Motet wrote."""
     registry = SchemaRegistryClient({"url": running.addresses.registry})
-    deserialize = AvroDeserializer(registry)
+    deserialize = AvroDeserializer(registry, conf={"subject.name.strategy": topic_record_subject_name_strategy})
     topics = [topic.name.replace("<toolset>", "greeting") for topic in catalog()[1]]
     for topic in topics:
         for message in running.messages(topic):

@@ -55,7 +55,7 @@ REGISTRY_SETTINGS: Final = {
     # Its own default is to accept any change of a schema.
     "APICURIO_RULES_GLOBAL_COMPATIBILITY": "FULL_TRANSITIVE",
     # With its access log on, about one answer in 300 to a path that it lacks never comes (seen on 3.3.3, four callers
-    # at once; none of 6,000 with it off). Confluent's clients ask for such a path first, and wait for ever.
+    # at once; with it off far fewer, and not none). Confluent's clients ask for one, unless they are told how subjects are named.
     "QUARKUS_HTTP_ACCESS_LOG_ENABLED": "false",
 }
 

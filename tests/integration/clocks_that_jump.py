@@ -1,4 +1,8 @@
-"""Clocks of processes that are days apart and jump while they work: nothing that they decide is another thing."""
+"""Clocks of processes that are days apart and jump while they work: nothing that they decide is another thing.
+
+Not among the tests that always run: now and then a plan of the first run, whose clocks are right, does not end within a minute, and why is
+not known yet. `pytest tests/integration/clocks_that_jump.py` runs it.
+"""
 
 from __future__ import annotations
 
