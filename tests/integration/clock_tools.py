@@ -10,7 +10,7 @@ from motet.tools import TryAgain
 tools = Toolset("clock", schema="CREATE TABLE IF NOT EXISTS entry (key text NOT NULL, text text NOT NULL)")
 never = threading.Event()
 LOOK_SECONDS = 0.05
-BEATS = 24
+BEATS = 120
 
 
 @tools.tool(effect="transactional", writes="book:{book}")
