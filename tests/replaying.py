@@ -7,6 +7,7 @@ clock caused, the timers, is taken from the log at the positions that it had. Ev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
@@ -134,6 +135,27 @@ class Rerun:
         self.connection.execute(f"DROP SCHEMA {self.schema} CASCADE".encode())
         self.connection.close()
         self.registry.close()
+
+
+@contextmanager
+def run_again(
+    world: World, settings: Settings, service: Service, number: int, partitions: int, topics: set[str]
+) -> Iterator[Rerun]:
+    """One shard, run again beside its log, and every record the same or named; its rows are there until the block ends."""
+    registry = Registry(settings.schema_registry_url)
+    log = log_of(world, service, Codec(registry), number, topics)
+    registry.close()
+    rerun = Rerun(settings, service, number, partitions, log)
+    try:
+        said = {}
+        for row in rerun.rows():
+            place = place_of(row)
+            said[place] = Said(row.topic, row.destination, row.lane, row.key, row.value)
+            assert said[place] == log.published.get(place), f"{row.record_type} at {place} of shard {number} differs"
+        assert said.keys() == log.published.keys()
+        yield rerun
+    finally:
+        rerun.close()
 
 
 def fire(timers: Mapping[str, Timer], service: str, number: int, hop: Hop) -> None:

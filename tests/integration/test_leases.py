@@ -15,9 +15,7 @@ import pytest
 
 from desk import Desk
 from motet.chassis import provision
-from motet.chassis.codec import Codec
 from motet.chassis.identity import domain_key, partition_of
-from motet.chassis.registry import Registry
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Client
@@ -26,7 +24,7 @@ from motet.client.leases.on_motet import MotetLeases
 from motet.leases import service
 from motet.projector.rebuild import rebuild
 from motet.records import AcquireLeases, HolderTold, LeaseCommandRepeated, LeaseEvent, LeasesExpired, LeasesGranted
-from replaying import Log, Rerun, Said, log_of, place_of
+from replaying import Log, run_again
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -196,24 +194,11 @@ def test_a_replay_of_its_topics_gives_the_same_bytes_and_the_same_rows(shared_wo
 
 def again(world: World, settings: Settings, number: int) -> Log:
     """One shard, run again beside its log; its rows end as the live ones did."""
-    leases = service(settings)
-    registry = Registry(settings.schema_registry_url)
-    log = log_of(world, leases, Codec(registry), number, TOPICS)
-    registry.close()
-    rerun = Rerun(settings, leases, number, provision.catalog()[0], log)
-    try:
-        seen = {}
-        for row in rerun.rows():
-            place = place_of(row)
-            seen[place] = Said(row.topic, row.destination, row.lane, row.key, row.value)
-            assert seen[place] == log.published.get(place), f"{row.record_type} at {place} of shard {number} differs"
-        assert seen.keys() == log.published.keys()
+    with run_again(world, settings, service(settings), number, provision.catalog()[0], TOPICS) as rerun:
         for table in ("scope", "open_lease", "command"):
             query = f"SELECT t::text FROM {{}}.{table} AS t WHERE partition = {number} ORDER BY 1"
             assert world.sql(query.format(rerun.schema)) == world.sql(query.format("leases")), table
-    finally:
-        rerun.close()
-    return log
+        return rerun.log
 
 
 def said(world: World, client: Client) -> list[LeaseEvent]:

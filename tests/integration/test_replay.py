@@ -20,7 +20,7 @@ from motet.chassis.registry import Registry
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
 from motet.client import Call
-from replaying import Log, Rerun, Said, log_of, place_of
+from replaying import Log, run_again
 from world import with_topics
 
 # Deadlines, retries, approvals, budgets, doubt, undoing, barriers; and a coordinator that died in the midst of it.
@@ -106,17 +106,5 @@ def all_again(stage: Stage, service: Service, settings: Settings, partitions: in
 
 def again(stage: Stage, service: Service, settings: Settings, number: int, partitions: int) -> Log:
     """One shard, run again beside its log."""
-    registry = Registry(settings.schema_registry_url)
-    log = log_of(stage.world, service, Codec(registry), number, TOPICS)
-    registry.close()
-    rerun = Rerun(settings, service, number, partitions, log)
-    try:
-        said = {}
-        for row in rerun.rows():
-            place = place_of(row)
-            said[place] = Said(row.topic, row.destination, row.lane, row.key, row.value)
-            assert said[place] == log.published.get(place), f"{row.record_type} at {place} of shard {number} differs"
-        assert said.keys() == log.published.keys()
-    finally:
-        rerun.close()
-    return log
+    with run_again(stage.world, settings, service, number, partitions, TOPICS) as rerun:
+        return rerun.log
