@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from motet.plan.model import Plan, Reservation
 from motet.records import CommittedCall, Invocation, StoppedCall
+from motet.records.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Started:
     """Attempts of calls begin."""
 
@@ -18,7 +18,7 @@ class Started:
     invocations: tuple[Invocation, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Undoing:
     """An attempt of a compensation begins; `index` is the call that it undoes."""
 
@@ -28,7 +28,7 @@ class Undoing:
     invocation: Invocation
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stopped:
     """Calls that run are told that nobody wants them any more, each by its toolset."""
 
@@ -37,7 +37,7 @@ class Stopped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Committed:
     """Calls of a plan took their place in its history."""
 
@@ -45,14 +45,14 @@ class Committed:
     calls: tuple[CommittedCall, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ended:
     """A plan ended."""
 
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fact:
     """An event that needs nothing but its meta."""
 
@@ -60,7 +60,7 @@ class Fact:
     record: partial[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """A record to the other host, about a plan that one of the two hosts. It needs nothing but its meta."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-@dataclass(frozen=True, slots=True)
+from motet.records.record import record
+
+@record
 class ApproveCall:
     """Lets a call run that waits for a person. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -52,7 +53,7 @@ class ApproveCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CancelPlan:
     """Asks that a plan start nothing more and end. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -93,7 +94,7 @@ class CancelPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DenyCall:
     """Ends a call that waits for a person; it does not run. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -143,7 +144,7 @@ class DenyCall:
 RepairAction = Literal["UNKNOWN", "REDRIVE", "DISCARD"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepairDeadLetter:
     """Handles a dead letter once more, or gives it up. Either way the records that wait behind it go on. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -193,7 +194,7 @@ class RepairDeadLetter:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResumeCompensation:
     """Goes on with a compensation that failed. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -237,7 +238,7 @@ class ResumeCompensation:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Amounts:
     """What is spent, reserved or allowed. Null: not counted, or without limit."""
 
@@ -264,7 +265,7 @@ class Amounts:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SetBudget:
     """Sets what an agent may spend in this domain, over all its plans. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -314,7 +315,7 @@ class SetBudget:
 Finding = Literal["UNKNOWN", "HAPPENED", "DID_NOT_HAPPEN", "COMPENSATE"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SettleCall:
     """Settles a call that is in doubt. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -370,7 +371,7 @@ class SettleCall:
 Isolation = Literal["PLAN", "CALL"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExpectedVersion:
     """A version of a resource that a call was decided on."""
 
@@ -391,7 +392,7 @@ class ExpectedVersion:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedCall:
     """One tool call of a plan."""
 
@@ -445,7 +446,7 @@ OnQuarantine = Literal["UNKNOWN", "WAIT", "REFUSE"]
 OnUnknown = Literal["UNKNOWN", "HOLD", "LINE_UP", "REFUSE"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """What a plan does when not everything goes well."""
 
@@ -490,7 +491,7 @@ class Policy:
 Mode = Literal["UNKNOWN", "ORCHESTRATED", "CHOREOGRAPHED", "HYBRID"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubmitPlan:
     """Asks for the calls of a plan to be run. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -537,7 +538,7 @@ class SubmitPlan:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Meta:
     """What every event of Motet says of itself: who it is, what caused it, and when."""
 
@@ -582,7 +583,7 @@ EffectClass = Literal["UNKNOWN", "PURE", "TRANSACTIONAL", "IDEMPOTENT", "RECONCI
 ClaimMode = Literal["UNKNOWN", "READ", "WRITE", "COMMUTE"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClaimTemplate:
     """A resource name with {argument}, {tenant}, {domain} and {tool} to be filled in; one that ends in :* is the whole of what begins so."""
 
@@ -606,7 +607,7 @@ class ClaimTemplate:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Compensation:
     """The call that undoes a call."""
 
@@ -630,7 +631,7 @@ class Compensation:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SlotTemplate:
     """How many calls may be in flight at once by a name, which is filled in as a resource's."""
 
@@ -651,7 +652,7 @@ class SlotTemplate:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ToolContract:
     """A tool's published interface. Kept in every version; one copy in each partition, so that each coordinator shard reads it in its own order."""
 
@@ -746,7 +747,7 @@ class ToolContract:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Header:
     """A Kafka header."""
 
@@ -767,7 +768,7 @@ class Header:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeadLetter:
     """A record that could not be handled, whole, and why."""
 
@@ -823,7 +824,7 @@ class DeadLetter:
 RepairOutcome = Literal["UNKNOWN", "REDRIVEN", "FAILED_AGAIN", "DISCARDED", "NOT_FOUND"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeadLetterRepaired:
     """What became of a dead letter."""
 
@@ -867,7 +868,7 @@ class DeadLetterRepaired:
 Decision = Literal["UNKNOWN", "APPROVED", "DENIED", "EXPIRED", "WITHDRAWN"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApprovalDecided:
     """What became of a request for approval."""
 
@@ -905,7 +906,7 @@ class ApprovalDecided:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ApprovalRequested:
     """A call waits for a person. ApproveCall or DenyCall with the same arguments_sha256 decides."""
 
@@ -952,7 +953,7 @@ class ApprovalRequested:
 CallOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED", "IN_DOUBT"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Failure:
     """Why a call did not succeed."""
 
@@ -976,7 +977,7 @@ class Failure:
 NextStep = Literal["UNKNOWN", "NONE", "RETRY", "RECONCILE", "IN_DOUBT"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EndedAttempt:
     """An attempt's end."""
 
@@ -1021,7 +1022,7 @@ class EndedAttempt:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttemptsEnded:
     """Attempts ended that were not, or came too late to be, the end of their call."""
 
@@ -1050,7 +1051,7 @@ class AttemptsEnded:
 BarrierCause = Literal["UNKNOWN", "CANCEL", "FAIL_FAST", "QUORUM", "DEADLINE"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BarrierRaised:
     """From here on no call of the plan starts. Calls that run are told to stop, and their end is recorded."""
 
@@ -1091,7 +1092,7 @@ class BarrierRaised:
 BreakerState = Literal["UNKNOWN", "CLOSED", "OPEN", "HALF_OPEN"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BreakerChanged:
     """A tool's circuit breaker changed. Each shard of the coordinator counts for itself."""
 
@@ -1126,7 +1127,7 @@ class BreakerChanged:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BudgetChanged:
     """What a plan or an agent has spent and reserved. Reserved before a call starts, settled when it ends."""
 
@@ -1161,7 +1162,7 @@ class BudgetChanged:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallSettled:
     """A call that was in doubt is settled."""
 
@@ -1202,7 +1203,7 @@ class CallSettled:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommittedCall:
     """A call's committed end."""
 
@@ -1241,7 +1242,7 @@ class CommittedCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsCommitted:
     """Calls of a plan ended and took their place in its history. Calls are committed in the plan's own order, however they overtook each other."""
 
@@ -1267,7 +1268,7 @@ class CallsCommitted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claim:
     """A resource that a call uses."""
 
@@ -1291,7 +1292,7 @@ class Claim:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LinedUpCall:
     """A call, and what it is in line for."""
 
@@ -1312,7 +1313,7 @@ class LinedUpCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsLinedUp:
     """Calls got in line later than their plan: they had waited for a person, or until it was known what they use."""
 
@@ -1341,7 +1342,7 @@ class CallsLinedUp:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """What a running call says of itself."""
 
@@ -1365,7 +1366,7 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsProgressed:
     """Running calls say how far they are."""
 
@@ -1391,7 +1392,7 @@ class CallsProgressed:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsStarted:
     """Calls of a plan got their resources and were sent to their tools."""
 
@@ -1423,7 +1424,7 @@ class CallsStarted:
 WaitReason = Literal["UNKNOWN", "SLOT", "BUDGET"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitingCall:
     """A call, and what it waits for."""
 
@@ -1447,7 +1448,7 @@ class WaitingCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsWaiting:
     """Calls have all their resources and are not started, because too much is in flight or reserved; the event that they start is the next that tells of them."""
 
@@ -1473,7 +1474,7 @@ class CallsWaiting:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reason:
     """One thing that is wrong with the plan."""
 
@@ -1497,7 +1498,7 @@ class Reason:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandRefused:
     """A command about a plan, a call or a budget was refused. Nothing changed."""
 
@@ -1535,7 +1536,7 @@ class CommandRefused:
 RepeatStatus = Literal["UNKNOWN", "OPEN", "ENDED", "REJECTED"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandRepeated:
     """A command came again with the same key and content. Nothing was run; this is the first answer once more."""
 
@@ -1573,7 +1574,7 @@ class CommandRepeated:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompensationEnded:
     """The compensation of a call ended."""
 
@@ -1614,7 +1615,7 @@ class CompensationEnded:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompensationResumed:
     """A compensation that failed goes on."""
 
@@ -1649,7 +1650,7 @@ class CompensationResumed:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CompensationStarted:
     """The effect of a call is being undone. Compensations run one at a time, in reverse commit order."""
 
@@ -1693,7 +1694,7 @@ class CompensationStarted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AdmittedCall:
     """A call as it was admitted."""
 
@@ -1741,7 +1742,7 @@ class AdmittedCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanAdmitted:
     """A plan was checked against the contracts and stands in line for its resources."""
 
@@ -1791,7 +1792,7 @@ class PlanAdmitted:
 PlanOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "CANCELLED", "IN_DOUBT", "COMPENSATED", "COMPENSATION_FAILED"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallResult:
     """A call's end as the agent sees it."""
 
@@ -1827,7 +1828,7 @@ class CallResult:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanEnded:
     """The terminal event of an admitted plan, with every result in call order."""
 
@@ -1868,7 +1869,7 @@ class PlanEnded:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlanRejected:
     """A plan was not admitted. Nothing of it was run. This is its one terminal event."""
 
@@ -1900,7 +1901,7 @@ class PlanRejected:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RepairOrdered:
     """The service that has a dead letter was told what to do with it."""
 
@@ -1941,7 +1942,7 @@ class RepairOrdered:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VersionMismatch:
     """A resource that has another version than a call expected, and who wrote it."""
 
@@ -1977,7 +1978,7 @@ class VersionMismatch:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class VersionConflict:
     """A call met another version of a resource than it expected, and did nothing."""
 
@@ -2021,7 +2022,7 @@ class VersionConflict:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResourcesGranted:
     """A hosted plan has everything that it asked for, until it gives it back."""
 
@@ -2044,7 +2045,7 @@ class ResourcesGranted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResourcesRefused:
     """A hosted plan does not get what it asked for, and has nothing."""
 
@@ -2076,7 +2077,7 @@ class ResourcesRefused:
 InvocationMode = Literal["UNKNOWN", "RUN", "RECONCILE"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Invocation:
     """One call to run."""
 
@@ -2121,7 +2122,7 @@ class Invocation:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InvokeCalls:
     """Calls of one plan for one toolset, all of which may start now, in parallel."""
 
@@ -2150,7 +2151,7 @@ class InvokeCalls:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoppedCall:
     """A call to stop."""
 
@@ -2174,7 +2175,7 @@ class StoppedCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopCalls:
     """Calls that are no longer wanted: one that has not begun does not begin, one that runs is told."""
 
@@ -2203,7 +2204,7 @@ class StopCalls:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OffsetRange:
     """A run of offsets of one topic."""
 
@@ -2227,7 +2228,7 @@ class OffsetRange:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Merged:
     """How a shard that reads several topics put one batch in order. With it a replay takes the same order."""
 
@@ -2256,7 +2257,7 @@ class Merged:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AcquireLeases:
     """Asks for a lease on one resource or several of a scope: all of them, or none. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
 
@@ -2300,7 +2301,7 @@ class AcquireLeases:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AskHolder:
     """Asks who holds a resource at this place of the log. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
 
@@ -2338,7 +2339,7 @@ class AskHolder:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleaseLease:
     """Gives a lease back, or stops waiting for it. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
 
@@ -2379,7 +2380,7 @@ class ReleaseLease:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RenewLease:
     """Holds a lease longer: from now on for so many seconds. Anyone may produce it to motet.lease-commands with the key tenant/scope."""
 
@@ -2423,7 +2424,7 @@ class RenewLease:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HolderTold:
     """Who holds a resource at this place of the log."""
 
@@ -2464,7 +2465,7 @@ class HolderTold:
 LeaseState = Literal["UNKNOWN", "WAITING", "HELD", "ENDED", "REFUSED"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeaseCommandRepeated:
     """A command about leases came again under its key. It is answered as before, and nothing happens twice."""
 
@@ -2511,7 +2512,7 @@ class LeaseCommandRepeated:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeaseRefused:
     """A command about leases was refused. Nothing changed."""
 
@@ -2549,7 +2550,7 @@ class LeaseRefused:
 LeaseEnd = Literal["UNKNOWN", "RELEASED", "WITHDRAWN", "EXPIRED", "NOT_IN_TIME"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeasesExpired:
     """A lease ended because its time was over."""
 
@@ -2587,7 +2588,7 @@ class LeasesExpired:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeasesGranted:
     """A lease is held: its holder has all its resources, and nobody else any of them."""
 
@@ -2634,7 +2635,7 @@ class LeasesGranted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeasesQueued:
     """A lease waits: it is in line for all its resources, at this place of the log."""
 
@@ -2672,7 +2673,7 @@ class LeasesQueued:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeasesReleased:
     """A lease ended because its holder said so."""
 
@@ -2707,7 +2708,7 @@ class LeasesReleased:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeasesRenewed:
     """A lease is held longer."""
 
@@ -2742,7 +2743,7 @@ class LeasesRenewed:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LeaseTimerFired:
     """Time for the leases of a scope: one is due. Time is data: a replay sees the same ends."""
 
@@ -2765,7 +2766,7 @@ class LeaseTimerFired:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Repair:
     """Tells a service what to do with a dead letter of its own."""
 
@@ -2800,7 +2801,7 @@ class Repair:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleaseResources:
     """A hosted plan ended and nothing of it is open: it gives back what it has or waits for."""
 
@@ -2823,7 +2824,7 @@ class ReleaseResources:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReserveResources:
     """Asks for everything that a hosted plan uses, to be granted as one. It stands in the lines of its resources among all plans, at its place in the log."""
 
@@ -2855,7 +2856,7 @@ class ReserveResources:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FinishedCall:
     """The end of one call."""
 
@@ -2903,7 +2904,7 @@ class FinishedCall:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsFinished:
     """What a tool service reports of calls that ended."""
 
@@ -2929,7 +2930,7 @@ class CallsFinished:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallsReported:
     """What running calls say of themselves."""
 
@@ -2955,7 +2956,7 @@ class CallsReported:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimerFired:
     """Time for a plan: something that it waits for is due. Time is data: a replay sees the same ends."""
 
