@@ -342,7 +342,7 @@ class Desk:
     def nothing_left(self) -> bool:
         """Whether nothing is kept once every plan is finished."""
         queues, guards = self.schedule.board.lines.queues, self.schedule.board.guards
-        kept = (queues.queues, queues.claims, queues.plans, queues.missing, self.schedule.plans, self.rows)
+        kept = (queues.queues, queues.standing, self.schedule.plans, self.rows)
         ledgers, slots = guards.ledgers.values(), self.schedule.board.slots
         return (
             not any(kept)

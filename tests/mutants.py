@@ -145,8 +145,8 @@ MUTANTS: Final = (
         "a-reader-beside-a-writer",
         "what may share shares with what may not",
         "resources/queues.py",
-        '(kind != "" and same == others)',
-        'kind != ""',
+        "if (other != kind or not kind) and",
+        "if not kind and",
         "unit/test_queues.py::test_what_conflicts_waits",
     ),
     Mutant(

@@ -69,7 +69,7 @@ class Host:
         """Whether nothing of anybody is left."""
         lines = self.schedule.board.lines
         left = (self.schedule.plans, self.rows, self.reserved, self.words, lines.reservations, lines.queues.queues)
-        return not any(left) and not lines.queues.claims
+        return not any(left) and not lines.queues.standing
 
 
 class Pair:

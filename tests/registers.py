@@ -219,7 +219,7 @@ class Run:
             pass
         assert not self.schedule.plans
         assert not self.schedule.board.lines.queues.queues
-        assert not self.schedule.board.lines.queues.claims
+        assert not self.schedule.board.lines.queues.standing
         return self
 
 

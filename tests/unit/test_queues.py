@@ -147,9 +147,7 @@ def test_the_queues_grant_what_the_plain_rule_grants(
             assert sorted(queues.holders(name)) == sorted(model.holders(name))
         assert all(compatible(one, other) for one, other in at_once(model, granted))
     assert not queues.queues
-    assert not queues.claims
-    assert not queues.missing
-    assert not queues.plans
+    assert not queues.standing
 
 
 def progress(chance: Random, model: Model, open_calls: dict[str, set[int]]) -> Member:
@@ -229,7 +227,7 @@ def test_a_call_without_claims_waits_for_nothing() -> None:
     assert queues.take_granted() == [("p0", 0)]
     queues.finish("p0", 0, hold=False)
     queues.end("p0")
-    assert not queues.plans
+    assert not queues.standing
 
 
 def test_a_whole_waits_for_what_is_below_it_and_what_comes_later_waits_for_the_whole() -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from motet.records import Claim, ClaimMode
 from motet.resources.names import bounded, covers, is_whole, wholes_above
 
 Member = tuple[str, int]
+Kinds = dict[str, int]
 
 
 def strongest(one: Claim, other: Claim) -> Claim:
@@ -33,53 +33,80 @@ def kind_of(mode: ClaimMode, operation: str) -> str:
     return f"COMMUTE {operation}" if mode == "COMMUTE" else ""
 
 
-class Tally:
-    """How many claims there are, and of which kinds."""
-
-    __slots__ = ("kinds", "total")
-
-    def __init__(self) -> None:
-        self.total = 0
-        self.kinds: dict[str, int] = {}
-
-    def add(self, kind: str, count: int) -> None:
-        """Counts."""
-        self.total += count
-        self.kinds[kind] = self.kinds.get(kind, 0) + count
+def count(kinds: Kinds, kind: str) -> None:
+    """One more claim of a kind."""
+    kinds[kind] = kinds.get(kind, 0) + 1
 
 
-@dataclass(slots=True, eq=False)
+def uncount(kinds: Kinds, kind: str) -> None:
+    """One less. Kinds of which there are none are not kept."""
+    left = kinds[kind] - 1
+    if left:
+        kinds[kind] = left
+    else:
+        del kinds[kind]
+
+
+def shares(kind: str, had: Kinds, own: Kinds | None) -> bool:
+    """Whether a claim goes together with claims that others have: all but its own plan's are of its kind, and that may share."""
+    for other, many in had.items():
+        if (other != kind or not kind) and (own is None or many > own.get(other, 0)):
+            return False
+    return True
+
+
+class Standing:
+    """A call in line."""
+
+    __slots__ = ("index", "missing", "places", "plan_id")
+
+    def __init__(self, plan_id: str, index: int) -> None:
+        self.plan_id = plan_id
+        self.index = index
+        self.places: list[Place] = []
+        # How many of them still wait.
+        self.missing = 0
+
+
+class Place:
+    """Where a claim stands: in the queue of its resource, or counted in that of a whole above it."""
+
+    __slots__ = ("below", "call", "granted", "held", "kind", "queue")
+
+    def __init__(self, call: Standing, queue: Queue, kind: str, below: bool) -> None:
+        self.call = call
+        self.queue = queue
+        self.kind = kind
+        self.below = below
+        self.granted = False
+        self.held = False
+
+
 class Queue:
     """One resource, or one whole: the claims granted, and those that wait, in order."""
 
-    name: str
-    # The wholes that cover it.
-    above: tuple[Queue, ...]
-    granted: dict[Place, None] = field(default_factory=dict)
-    counts: Tally = field(default_factory=Tally)
-    # Granted claims on what a whole covers: they do not stand in each other's way here.
-    below: Tally = field(default_factory=Tally)
-    # Per plan, the granted claims of its calls that are done and still held: on the name itself, and below it.
-    held: dict[str, Tally] = field(default_factory=dict)
-    held_below: dict[str, Tally] = field(default_factory=dict)
-    waiting: OrderedDict[Place, None] = field(default_factory=OrderedDict)
+    __slots__ = ("above", "below", "granted", "held", "held_below", "kinds", "name", "waiting")
+
+    def __init__(self, name: str, above: tuple[Queue, ...]) -> None:
+        self.name = name
+        # The wholes that cover it.
+        self.above = above
+        self.granted: dict[Place, None] = {}
+        # How many claims are granted, by their kinds: on the name itself, and on what a whole covers. These do not stand in each other's
+        # way here.
+        self.kinds: Kinds = {}
+        self.below: Kinds = {}
+        # Per plan, those of them whose calls are done and that are still held.
+        self.held: dict[str, Kinds] = {}
+        self.held_below: dict[str, Kinds] = {}
+        self.waiting: OrderedDict[Place, None] = OrderedDict()
 
     def admits(self, place: Place) -> bool:
         """Whether a claim is compatible with everything granted, its own plan's finished calls aside."""
-        kind, plan_id = place.kind, place.member[0]
-        others, same = self.counts.total, self.counts.kinds.get(kind, 0)
-        own = self.held.get(plan_id)
-        if own is not None:
-            others -= own.total
-            same -= own.kinds.get(kind, 0)
-        if not place.below and self.below.total:
-            others += self.below.total
-            same += self.below.kinds.get(kind, 0)
-            own = self.held_below.get(plan_id)
-            if own is not None:
-                others -= own.total
-                same -= own.kinds.get(kind, 0)
-        return others == 0 or (kind != "" and same == others)
+        kind, plan_id = place.kind, place.call.plan_id
+        if self.kinds and not shares(kind, self.kinds, self.held.get(plan_id)):
+            return False
+        return place.below or not self.below or shares(kind, self.below, self.held_below.get(plan_id))
 
     def enter(self, place: Place) -> bool:
         """A claim gets in line; whether it is granted at once."""
@@ -93,20 +120,16 @@ class Queue:
         """A claim is granted."""
         place.granted = True
         if place.below:
-            self.below.add(place.kind, 1)
+            count(self.below, place.kind)
         else:
             self.granted[place] = None
-            self.counts.add(place.kind, 1)
+            count(self.kinds, place.kind)
 
     def hold(self, place: Place) -> None:
         """A granted claim's call is done, and its plan keeps what it has."""
         place.held = True
         held = self.held_below if place.below else self.held
-        plan_id = place.member[0]
-        tally = held.get(plan_id)
-        if tally is None:
-            tally = held[plan_id] = Tally()
-        tally.add(place.kind, 1)
+        count(held.setdefault(place.call.plan_id, {}), place.kind)
 
     def leave(self, place: Place) -> None:
         """A claim is gone, whether it was granted or not."""
@@ -114,34 +137,15 @@ class Queue:
             del self.waiting[place]
             return
         if place.below:
-            self.below.add(place.kind, -1)
+            uncount(self.below, place.kind)
         else:
             del self.granted[place]
-            self.counts.add(place.kind, -1)
+            uncount(self.kinds, place.kind)
         if place.held:
-            held, plan_id = self.held_below if place.below else self.held, place.member[0]
-            held[plan_id].add(place.kind, -1)
-            if not held[plan_id].total:
+            held, plan_id = self.held_below if place.below else self.held, place.call.plan_id
+            uncount(held[plan_id], place.kind)
+            if not held[plan_id]:
                 del held[plan_id]
-
-    @property
-    def empty(self) -> bool:
-        """Whether nobody is in it."""
-        return not (self.counts.total or self.below.total or self.waiting)
-
-
-class Place:
-    """Where a claim stands: in the queue of its resource, or counted in that of a whole above it."""
-
-    __slots__ = ("below", "granted", "held", "kind", "member", "queue")
-
-    def __init__(self, member: Member, queue: Queue, kind: str, *, below: bool) -> None:
-        self.member = member
-        self.queue = queue
-        self.kind = kind
-        self.below = below
-        self.granted = False
-        self.held = False
 
 
 class Queues:
@@ -149,72 +153,73 @@ class Queues:
 
     def __init__(self) -> None:
         self.queues: dict[str, Queue] = {}
-        self.claims: dict[Member, list[Place]] = {}
-        self.plans: dict[str, set[int]] = {}
-        # How many places of a call still wait.
-        self.missing: dict[Member, int] = {}
+        # The calls in line, by plan and index.
+        self.standing: dict[str, dict[int, Standing]] = {}
         self.newly_granted: list[Member] = []
 
     def add(self, plan_id: str, index: int, claims: Sequence[Claim], space: str = "") -> None:
         """Puts a call at the end of each of its resources' queues. One claim a resource, none below a whole that is claimed too."""
-        member = (plan_id, index)
-        places: list[Place] = []
-        waits = 0
+        call = Standing(plan_id, index)
+        places = call.places
         for claim in claims:
             queue, kind = self.queue_of(space, claim.resource), kind_of(claim.mode, claim.operation)
             for whole in queue.above:
-                place = Place(member, whole, kind, below=True)
+                place = Place(call, whole, kind, True)  # noqa: FBT003
                 places.append(place)
-                waits += not whole.enter(place)
-            place = Place(member, queue, kind, below=False)
+                call.missing += not whole.enter(place)
+            place = Place(call, queue, kind, False)  # noqa: FBT003
             places.append(place)
-            waits += not queue.enter(place)
-        self.claims[member] = places
-        self.plans.setdefault(plan_id, set()).add(index)
-        if waits:
-            self.missing[member] = waits
-        else:
-            self.newly_granted.append(member)
+            call.missing += not queue.enter(place)
+        self.standing.setdefault(plan_id, {})[index] = call
+        if not call.missing:
+            self.newly_granted.append((plan_id, index))
 
     def finish(self, plan_id: str, index: int, hold: bool) -> None:
         """A call is done: its claims are held for its plan, or released. What was not granted everything holds nothing.
 
         A call that was let go with its plan is in no queue any more.
         """
-        member = (plan_id, index)
-        places = self.claims.get(member)
-        if places is None:
+        calls = self.standing.get(plan_id)
+        call = None if calls is None else calls.get(index)
+        if calls is None or call is None:
             return
-        if hold and member not in self.missing:
-            for place in places:
+        if hold and not call.missing:
+            # Only a plan's other calls could tell that a claim is held: it is in nobody else's way more or less than before.
+            for place in call.places if len(calls) > 1 else ():
                 place.queue.hold(place)
                 if place.queue.waiting:
                     self.pump(place.queue)
             return
-        self.forget(member)
-        self.let_go(places)
+        del calls[index]
+        if not calls:
+            del self.standing[plan_id]
+        self.let_go(call.places)
 
     def end(self, plan_id: str, keep: Collection[int] = ()) -> None:
         """A plan ended: whatever it still has in queues is gone, in the order of its calls, but for the calls to keep."""
+        calls = self.standing.pop(plan_id, None)
+        if calls is None:
+            return
         places: list[Place] = []
-        for index in sorted(self.plans.get(plan_id, ())):
-            if index not in keep:
-                places += self.claims[plan_id, index]
-                self.forget((plan_id, index))
+        for index in sorted(calls):
+            if index in keep:
+                self.standing.setdefault(plan_id, {})[index] = calls[index]
+            else:
+                places += calls[index].places
         self.let_go(places)
 
     def take_granted(self) -> list[Member]:
-        """The calls that got all their resources since the last time, in order."""
+        """The calls that got all their resources since the last time, in order: plan and index."""
         granted, self.newly_granted = self.newly_granted, []
         return granted
 
     def holders(self, resource: str) -> list[Member]:
         """The calls that have a resource, by its own name."""
-        return [place.member for place in self.queues[resource].granted] if resource in self.queues else []
+        return [named(place) for place in self.queues[resource].granted] if resource in self.queues else []
 
     def waiters(self, resource: str) -> list[Member]:
         """The calls that wait for a resource, the next one first."""
-        return [place.member for place in self.queues[resource].waiting] if resource in self.queues else []
+        return [named(place) for place in self.queues[resource].waiting] if resource in self.queues else []
 
     def in_the_way(self, claim: Claim, space: str = "") -> list[Member]:
         """The calls that have something which a claim cannot share with them."""
@@ -223,8 +228,9 @@ class Queues:
         found = [place for queue in queues for place in queue.granted]
         if is_whole(name) and space + name in self.queues:
             whole = self.queues[space + name]
-            found += [one for places in self.claims.values() for one in places if one.below and one.queue is whole]
-        return [one.member for one in found if one.member not in self.missing and (not kind or one.kind != kind)]
+            everybody = (call for calls in self.standing.values() for call in calls.values())
+            found += [place for one in everybody for place in one.places if place.below and place.queue is whole]
+        return [named(one) for one in found if not one.call.missing and (not kind or one.kind != kind)]
 
     def queue_of(self, space: str, resource: str) -> Queue:
         """A resource's queue; made, with the wholes above it, when it is needed."""
@@ -243,7 +249,7 @@ class Queues:
             queue = place.queue
             if queue.waiting:
                 self.pump(queue)
-            elif queue.empty:
+            elif not (queue.kinds or queue.below):
                 self.queues.pop(queue.name, None)
 
     def pump(self, queue: Queue) -> None:
@@ -254,19 +260,15 @@ class Queues:
                 return
             del queue.waiting[place]
             queue.grant(place)
-            self.missing[place.member] -= 1
-            if self.missing[place.member] == 0:
-                del self.missing[place.member]
-                self.newly_granted.append(place.member)
+            call = place.call
+            call.missing -= 1
+            if not call.missing:
+                self.newly_granted.append((call.plan_id, call.index))
 
-    def forget(self, member: Member) -> None:
-        """Nothing of a call is to be kept."""
-        del self.claims[member]
-        self.missing.pop(member, None)
-        indexes = self.plans[member[0]]
-        indexes.discard(member[1])
-        if not indexes:
-            del self.plans[member[0]]
+
+def named(place: Place) -> Member:
+    """The call of a place: its plan and index."""
+    return place.call.plan_id, place.call.index
 
 
 def merged(claims: Iterable[Claim]) -> tuple[Claim, ...]:

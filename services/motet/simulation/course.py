@@ -318,8 +318,8 @@ class Course:
         """The model's last word."""
         self.look(0)
         queues = self.coordinator.schedule.board.lines.queues
-        if queues.queues or queues.claims or queues.plans or queues.missing:
-            raise Violation("P8", f"every plan ended, and these are still in line: {list(queues.claims)[:5]}")
+        if queues.queues or queues.standing:
+            raise Violation("P8", f"every plan ended, and these are still in line: {list(queues.standing)[:5]}")
         slots = self.coordinator.schedule.board.slots
         if any(slots.used.values()) or slots.rounds:
             raise Violation(
