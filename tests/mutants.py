@@ -117,11 +117,11 @@ MUTANTS: Final = (
         "results-in-completion-order",
         "calls take their place in the history as they end",
         "plan/model.py",
-        "        out = []\n        while self.committed",
-        "        out = []\n"
+        "        calls, order = self.calls, self.order\n        while self.committed",
         "        self.order[self.committed :] = sorted(\n"
         '            self.order[self.committed :], key=lambda index: self.calls[index].status != "DONE"\n'
         "        )\n"
+        "        calls, order = self.calls, self.order\n"
         "        while self.committed",
         "unit/test_schedule.py::test_every_plan_ends_and_commits_in_its_own_order",
     ),
@@ -193,8 +193,8 @@ MUTANTS: Final = (
         "doubt-gives-back",
         "a hybrid plan that ended gives back what its call in doubt keeps",
         "plan/schedule.py",
-        "            board.lines.release_all(plan)\n        if plan.finished:",
-        "            board.lines.release_all(plan)\n            reservations.give_back(board, plan)\n        if plan.finished:",
+        "            plan.in_line = True\n            board.lines.release_all(plan)\n",
+        "            plan.in_line = True\n            board.lines.release_all(plan)\n            reservations.give_back(board, plan)\n",
         "unit/test_hybrid.py::test_a_call_in_doubt_keeps_what_its_plan_reserved",
     ),
     Mutant(
@@ -250,7 +250,7 @@ MUTANTS: Final = (
         "late-success-is-forgotten",
         "what succeeded after the undoing began is not undone",
         "plan/ends.py",
-        "if (plan.undoing or plan.ended) and to_be_undone(plan, call):",
+        "if (plan.undoing or plan.ended) and to_be_undone(call, undone=is_undone(plan)):",
         "if False:",
         "unit/test_compensation.py::test_a_success_that_is_found_after_the_compensation_is_undone_too",
     ),

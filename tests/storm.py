@@ -297,11 +297,12 @@ class Storm:
         for plan in self.desk.schedule.plans.values():
             for index, one in plan.everything():
                 if in_flight(one) or one.slot:
-                    had = slots.demand(plan, index, one) if in_flight(one) else slots.had(plan, index, one)
+                    demand = slots.demand(plan, index, one, slots.contract_of(one))
+                    had = demand if in_flight(one) else slots.had(plan, index, one)
                     used.update(what for what, _ in had)
         assert slots.used == dict(used)
         for plan, index, one in [place for place in self.open_calls() if in_flight(place[2]) or place[2].slot]:
-            most = dict(slots.demand(plan, index, one))
+            most = dict(slots.demand(plan, index, one, slots.contract_of(one)))
             assert all(used[what] <= limit for what, limit in most.items())
             assert not one.slot or used[one.slot] == most[one.slot]
 

@@ -31,10 +31,11 @@ def call_due(call: Call, contract: Contract, now: int) -> bool:
 
 def plan_alarm(plan: Plan) -> int:
     """When the plan's own time is over; 0 once that changes nothing any more."""
-    waits = not plan.barrier or any(call.status != "DONE" for call in plan.calls)
-    if not waits or plan.ended or plan.undoing:
+    if plan.outcome != "UNKNOWN" or plan.undoing:
         return 0
-    return min(plan.deadline, plan.known_by) if unknown(plan) else plan.deadline
+    if plan.barrier and all(call.status == "DONE" for call in plan.calls):
+        return 0
+    return min(plan.deadline, plan.known_by) if plan.known_by and unknown(plan) else plan.deadline
 
 
 def unknown(plan: Plan) -> bool:
@@ -58,7 +59,8 @@ class Alarms:
         due = plan_alarm(plan)
         for call in plan.calls if not plan.compensations else [call for _, call in plan.everything()]:
             # Most calls have ended, or wait for nothing that has a time.
-            if (call.status != "DONE" or call.lingers) and (call.status != "WAITING" or call.due):
+            status = call.status
+            if (status != "DONE" or call.lingers) and (status != "WAITING" or call.due):
                 alarm = call_alarm(call, board.contract_of(call))
                 if alarm and (alarm < due or not due):
                     due = alarm

@@ -77,9 +77,18 @@ def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> I
     call.key = call.key or plan.key_of(index, call)
     if call.asks:
         call.asked, call.uncounted = call.asked + 1, call.uncounted + 1
+    expected = (
+        [ExpectedVersion(resource, version) for resource, version in call.expected.items()] if call.expected else ()
+    )
     return Invocation(
-        *(index, call.call_id, call.tool, call.contract_version, call.arguments, call.key, call.attempt),
+        index,
+        call.call_id,
+        call.tool,
+        call.contract_version,
+        call.arguments,
+        call.key,
+        call.attempt,
         "RECONCILE" if call.asks else "RUN",
         call.began + contract.deadline_ms,
-        tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
+        tuple(expected),
     )

@@ -60,17 +60,19 @@ class Board:
         """How long a call that was told to stop may take to answer."""
         return int(self.limits.answer_seconds * MILLISECONDS)
 
-    def touch(self, plan: Plan, *indexes: int) -> list[int]:
-        """Notes that a plan changed, and calls of it that may start."""
-        self.changed[plan.plan_id] = plan
-        candidates = self.dirty.setdefault(plan.plan_id, [])
-        candidates.extend(indexes)
+    def touch(self, plan: Plan, index: int | None = None) -> list[int]:
+        """Notes that a plan changed, and which call of it may start; the calls of it that may."""
+        plan_id = plan.plan_id
+        self.changed[plan_id] = plan
+        candidates = self.dirty.get(plan_id)
+        if candidates is None:
+            candidates = self.dirty[plan_id] = []
+        if index is not None:
+            candidates.append(index)
         return candidates
 
     def note_grants(self) -> None:
         """Tells calls that the queues gave them everything."""
-        if not self.lines.queues.newly_granted:
-            return
         for name, index in self.lines.queues.take_granted():
             reservation = self.lines.grant(name)
             if reservation is not None:

@@ -16,7 +16,7 @@ from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Stopped
 from motet.plan.text import carriable
-from motet.plan.undo import to_be_undone
+from motet.plan.undo import is_undone, to_be_undone
 from motet.records import (
     BarrierCause,
     BarrierRaised,
@@ -65,7 +65,8 @@ def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
     contract = board.contract_of(call)
     count(board, plan, index, call, end)
     what = verdict(call, contract, end, board.now)
-    conflicted(board, plan, index, call, end, "RETRY" if what.follows == "RETRY" else "NONE")
+    if end.conflicts:
+        conflicted(board, plan, index, call, end, "RETRY" if what.follows == "RETRY" else "NONE")
     match what.follows:
         case "END":
             conclude(board, plan, index, what.outcome, end.result, what.error)
@@ -81,7 +82,8 @@ def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
 def stopped_ended(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
     """A call that was told to stop ended; its place in the history it has already."""
     count(board, plan, index, call, end)
-    conflicted(board, plan, index, call, end, "NONE")
+    if end.conflicts:
+        conflicted(board, plan, index, call, end, "NONE")
     if doubtful(call, end):
         doubt(board, plan, index, call, end.error, end)
         return
@@ -92,8 +94,6 @@ def stopped_ended(board: Board, plan: Plan, index: int, call: Call, end: Finishe
 def conflicted(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall, follows: NextStep) -> None:
     """Something was written meanwhile: both sides are named, and another attempt expects what was found."""
     mismatches = end.conflicts[: board.limits.resources_per_call]
-    if not mismatches:
-        return
     limit = board.limits.resource_length
     told = tuple(replace(one, resource=carriable(one.resource, limit)) for one in mismatches)
     board.fact(
@@ -115,10 +115,11 @@ def conflicted(board: Board, plan: Plan, index: int, call: Call, end: FinishedCa
 
 def count(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
     """What an attempt cost, and what it says about the tool."""
-    for fact in board.guards.ended(plan, index, call, board.contract_of(call), end, board.now):
-        board.out.append(fact)
-    board.wake()
-    board.pass_on(board.slots.release(plan, index, call))
+    contract = board.contract_of(call)
+    board.out += board.guards.ended(plan, index, call, contract, end, board.now)
+    if board.guards.woken:
+        board.wake()
+    board.pass_on(board.slots.release(plan, index, call, contract))
 
 
 def doubt(board: Board, plan: Plan, index: int, call: Call, error: Failure | None, end: FinishedCall | None) -> None:
@@ -175,9 +176,9 @@ def settle_doubt(
 def closed(board: Board, plan: Plan, index: int, call: Call, result: str | None, *, undo: bool) -> None:
     """Nothing more comes of a call that lingered. If it happened and the plan is undone, it is undone too."""
     call.lingers, call.late_result, call.due = "", result, 0
-    board.lines.leave(plan, index)
+    board.lines.leave(plan, index, call)
     call.undo = call.undo or undo
-    if (plan.undoing or plan.ended) and to_be_undone(plan, call):
+    if (plan.undoing or plan.ended) and to_be_undone(call, undone=is_undone(plan)):
         undoing.also(board, plan, index)
     board.touch(plan)
 
@@ -190,7 +191,8 @@ def conclude(
         undoing.ended(board, plan, index - len(plan.calls), outcome, result, error)
     else:
         settle(board, plan, index, outcome, result, error)
-        look_at_batch(board, plan, index, outcome)
+        if plan.policy.batch != "COLLECT_ALL":
+            look_at_batch(board, plan, index, outcome)
 
 
 def settle(
@@ -203,13 +205,15 @@ def settle(
         at, how, value, why = ends.pop()
         call = plan.calls[at]
         call.due = 0
-        board.pass_on(board.slots.withdraw(plan, at, call))
+        if call.slot:
+            board.pass_on(board.slots.withdraw(plan, at, call))
         if why is not None:
             why = board.bounded(why.code, why.message)
         followers = plan.settle(at, how, value, why)
         if not call.lingers:
-            board.lines.leave(plan, at)
-        board.lines.release_done_part(plan, call.part)
+            board.lines.leave(plan, at, call)
+        if plan.in_parts:
+            board.lines.release_done_part(plan, call.part)
         waited = waited or call.part == NOT_IN_LINE
         for follower in followers:
             behind = plan.calls[follower]
@@ -237,9 +241,7 @@ def skipped(plan: Plan, index: int) -> Failure:
 
 
 def look_at_batch(board: Board, plan: Plan, index: int, outcome: CallOutcome) -> None:
-    """What a call's end means for its siblings, by the plan's policy."""
-    if plan.policy.batch == "COLLECT_ALL":
-        return
+    """What a call's end means for its siblings, if its plan does not collect all results."""
     going_on = sum(call.status != "DONE" for call in plan.calls)
     if plan.barrier or not going_on:
         return

@@ -40,11 +40,11 @@ class Guards:
 
     # -- before an attempt -------------------------------------------------------------------------------------------------
 
-    def hinder(self, plan: Plan, index: int, call: Call, contract: Contract, now: int) -> Hindrance:
-        """Reserves what an attempt may cost and lets it pass, or says why not."""
+    def hinder(self, plan: Plan, index: int, call: Call, contract: Contract, now: int) -> Hindrance | None:
+        """Reserves what an attempt may cost and lets it pass, or says why not; None if there is nothing that it is held to."""
         ledgers = self.ledgers_of(plan)
         if not ledgers and not contract.record.breaker_failures:
-            return Hindrance()
+            return None
         wanted = reservation(call, contract)
         for whose, ledger in ledgers:
             place = ledger.beyond(wanted, counting_reserved=True)
@@ -79,14 +79,15 @@ class Guards:
     def ended(self, plan: Plan, index: int, call: Call, contract: Contract, end: FinishedCall, now: int) -> list[Fact]:
         """Settles what an attempt cost, and tells the breaker how it went."""
         facts: list[Fact] = []
-        if not self.ledgers and plan.ledger is None and not contract.record.breaker_failures:
+        ledgers = self.ledgers_of(plan)
+        if not ledgers and not contract.record.breaker_failures:
             return facts
         happened = end.outcome not in ("FAILED", "CANCELLED")
-        if not call.asks:
+        if ledgers and not call.asks:
             reserved, spent = reservation(call, contract, sent=True), spending(call, contract, end, happened=happened)
             # What undoes was not reserved: it must run. It counts all the same.
             held = reserved if index < len(plan.calls) else NOTHING
-            for whose, ledger in self.ledgers_of(plan):
+            for whose, ledger in ledgers:
                 ledger.settle(held, spent)
                 self.woken += ledger.waiting
                 ledger.waiting = []
@@ -107,7 +108,7 @@ class Guards:
 
     def ledgers_of(self, plan: Plan) -> list[tuple[str, Ledger]]:
         """The budgets that a plan's calls are held to."""
-        agents = self.ledgers.get((plan.tenant, plan.domain, plan.agent))
+        agents = self.ledgers.get((plan.tenant, plan.domain, plan.agent)) if self.ledgers else None
         found = [] if plan.ledger is None else [("plan", plan.ledger)]
         return found if agents is None else [*found, ("agent", agents)]
 

@@ -48,7 +48,7 @@ class Lines:
                 if plan.line_of(index) == name and call.part != NOT_IN_LINE
             ]
             for index, call in members:
-                self.add(plan, name, index, call)
+                self.queues.add(name, index, call.claims, space_of(plan))
             for index, call in members:
                 if not call.open:
                     self.queues.finish(name, index, hold=self.holds(plan, call))
@@ -84,7 +84,7 @@ class Lines:
 
     def enter(self, plan: Plan) -> None:
         """Everything of a plan that waits for no person, and for no result to know what it uses, gets in line."""
-        if not any(call.approval or call.unknown for call in plan.calls):
+        if not plan.in_parts:
             self.line_up(plan, plan.plan_id, plan.order)
             return
         for index in plan.order:
@@ -119,19 +119,16 @@ class Lines:
         """Calls get in line together."""
         plan.entered[name] = self.next_entry
         self.next_entry += 1
+        space = space_of(plan)
         for index in indexes:
             call = plan.call_at(index)
             if call is not None:
-                self.add(plan, name, index, call)
+                self.queues.add(name, index, call.claims, space)
 
-    def add(self, plan: Plan, name: str, index: int, call: Call) -> None:
-        """One call's claims."""
-        self.queues.add(name, index, call.claims, space_of(plan))
-
-    def leave(self, plan: Plan, index: int) -> None:
+    def leave(self, plan: Plan, index: int, call: Call) -> None:
         """A call is done with its resources."""
-        call, name = plan.call_at(index), plan.line_of(index)
-        if call is not None and call.part != NOT_IN_LINE:
+        if call.part != NOT_IN_LINE:
+            name = plan.line_of(index)
             self.queues.finish(name, index, hold=self.holds(plan, call) and name not in plan.released)
 
     def holds(self, plan: Plan, call: Call) -> bool:
@@ -150,7 +147,7 @@ class Lines:
 
     def kept(self, plan: Plan, name: str) -> list[int]:
         """The calls of a line of which something is still open."""
-        if not plan.compensations and all(call.status == "DONE" and not call.lingers for call in plan.calls):
+        if plan.finished:
             return []
         return [index for index, _ in plan.everything() if self.keeps(plan, index) and plan.line_of(index) == name]
 
@@ -171,8 +168,9 @@ class Lines:
 
     def release_all(self, plan: Plan) -> None:
         """Everything that a plan holds is let go, but for the calls of which something is still open."""
-        for name in plan.entered:
-            self.release(plan, name)
+        if len(plan.released) < len(plan.entered):
+            for name in plan.entered:
+                self.release(plan, name)
 
     def forget_compensation(self, plan: Plan, index: int) -> None:
         """A compensation ended: it is in no line any more, and what was kept for it in its call's is let go."""
@@ -181,7 +179,7 @@ class Lines:
             self.queues.end(name)
             plan.released = [one for one in plan.released if one != name]
         if plan.line_of(undone) in plan.released:
-            self.leave(plan, undone)
+            self.leave(plan, undone, plan.calls[undone])
 
 
 def waits_outside(plan: Plan, call: Call) -> bool:

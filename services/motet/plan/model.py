@@ -161,23 +161,33 @@ class Plan:
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------
-    order: list[int] = field(default_factory=list)
-    followers: list[list[int]] = field(default_factory=list)
+    order: list[int] = field(init=False)
+    followers: list[list[int]] = field(init=False)
     alarm: int = 0
     # What each of its calls has a slot of while it is in flight, with how many may have one.
     demand: tuple[tuple[str, int], ...] = ()
+    # Whether some of its calls may get in line later than others.
+    in_parts: bool = False
     # Of a hybrid plan, everything that it uses; of use until it was asked for.
     reserves: tuple[Claim, ...] = ()
 
     def __post_init__(self) -> None:
         """Derives the order and the edges."""
-        after = [call.after for call in self.calls]
+        calls = self.calls
+        for call in calls:
+            if call.part or call.approval or call.unknown:
+                self.in_parts = True
+        if len(calls) == 1:
+            # One call comes behind nothing.
+            self.order, self.followers = [0], [[]]
+            return
+        after = [call.after for call in calls]
         self.order = topological_order(after)
-        self.followers = [[] for _ in self.calls]
+        self.followers = [[] for _ in calls]
         if not any(after):
             return
-        for index, call in enumerate(self.calls):
-            call.waits = sum(not self.lets_pass(self.calls[before]) for before in call.after)
+        for index, call in enumerate(calls):
+            call.waits = sum(not self.lets_pass(calls[before]) for before in call.after)
             for before in call.after:
                 self.followers[before].append(index)
 
@@ -185,16 +195,12 @@ class Plan:
         """Whether calls behind this one may start: it succeeded, or it ended and the plan goes on all the same."""
         return call.outcome == "SUCCEEDED" or (call.status == "DONE" and self.policy.on_failure == "CONTINUE")
 
-    def may_start(self, index: int) -> bool:
-        """Whether a call has its resources, everything that it comes after, and its approval."""
-        call = self.calls[index]
-        return call.granted and call.waits == 0 and call.status == "WAITING" and call.approval in ("", "GRANTED")
-
     def call_at(self, index: int) -> Call | None:
         """A call, or the compensation of one: these are numbered behind the calls."""
-        if 0 <= index < len(self.calls):
-            return self.calls[index]
-        return self.compensations.get(index - len(self.calls))
+        calls = self.calls
+        if 0 <= index < len(calls):
+            return calls[index]
+        return self.compensations.get(index - len(calls))
 
     def granted_at(self, index: int) -> None:
         """The queues gave a call, or a compensation, everything."""
@@ -215,10 +221,11 @@ class Plan:
 
     def line_of(self, index: int) -> str:
         """The name under which a call got in line: the plan's own, or that of a later part or of a compensation."""
-        call = self.call_at(index)
-        if index >= len(self.calls):
-            return f"{self.plan_id}#u{index - len(self.calls)}"
-        return self.plan_id if call is None or call.part <= 0 else f"{self.plan_id}#{call.part}"
+        undone = index - len(self.calls)
+        if undone >= 0:
+            return f"{self.plan_id}#u{undone}"
+        part = self.calls[index].part
+        return self.plan_id if part <= 0 else f"{self.plan_id}#{part}"
 
     def key_of(self, index: int, call: Call) -> str:
         """A call's idempotency key: the same whoever derives it, and another one for every call and content.
@@ -234,17 +241,21 @@ class Plan:
         call = self.calls[index]
         call.status, call.outcome, call.result, call.error = "DONE", outcome, result, error
         call.result_sha256 = None if result is None else sha256_text(result)
-        if self.lets_pass(call):
-            for follower in self.followers[index]:
+        followers = self.followers[index]
+        if followers and self.lets_pass(call):
+            for follower in followers:
                 self.calls[follower].waits -= 1
-        return self.followers[index]
+        return followers
 
     def commit(self) -> list[CommittedCall]:
         """The calls that take their place in the history now: the ended ones up to the first that is not, in the plan's order."""
-        out = []
-        while self.committed < len(self.order) and self.calls[self.order[self.committed]].status == "DONE":
-            index = self.order[self.committed]
-            call = self.calls[index]
+        out: list[CommittedCall] = []
+        calls, order = self.calls, self.order
+        while self.committed < len(order):
+            index = order[self.committed]
+            call = calls[index]
+            if call.status != "DONE":
+                break
             sha256 = None if call.outcome == "SKIPPED" else call.arguments_sha256
             out.append(
                 CommittedCall(
@@ -265,6 +276,14 @@ class Plan:
         return any(call.lingers == "RUNNING" for call in self.calls)
 
     @property
+    def in_doubt(self) -> bool:
+        """Whether nobody knows of one of its calls if it happened."""
+        for call in self.calls:
+            if call.status == "IN_DOUBT" or call.lingers == "IN_DOUBT":
+                return True
+        return False
+
+    @property
     def ended(self) -> bool:
         """Whether its terminal event was decided."""
         return self.outcome != "UNKNOWN"
@@ -272,14 +291,22 @@ class Plan:
     @property
     def finished(self) -> bool:
         """Whether it ended and nothing of it is open."""
-        return self.ended and not self.undo and not any(call.open for _, call in self.everything())
+        if self.outcome == "UNKNOWN" or self.undo:
+            return False
+        for call in self.calls:
+            if call.status != "DONE" or call.lingers:
+                return False
+        return not self.compensations or not any(call.open for call in self.compensations.values())
 
     @property
     def succeeded(self) -> bool:
         """Whether what its calls did is what it was meant to do."""
         if self.policy.batch == "QUORUM":
             return self.successes >= (self.policy.quorum or 0)
-        return all(call.outcome == "SUCCEEDED" for call in self.calls)
+        for call in self.calls:
+            if call.outcome != "SUCCEEDED":
+                return False
+        return True
 
     @property
     def successes(self) -> int:
@@ -296,7 +323,7 @@ class Plan:
         """The outcome of a plan that ends now."""
         if self.undo_failed:
             return "COMPENSATION_FAILED"
-        if any(call.in_doubt for call in self.calls):
+        if self.in_doubt:
             return "IN_DOUBT"
         if self.succeeded:
             return "SUCCEEDED"

@@ -32,6 +32,8 @@ class Schedule:
 
     def __init__(self, limits: Limits, contracts: Contracts) -> None:
         self.board = Board(limits, contracts)
+        # The plans of which something is open.
+        self.plans = self.board.plans
         self.alarms = Alarms()
 
     @staticmethod
@@ -46,11 +48,6 @@ class Schedule:
         for plan in plans:
             schedule.alarms.set(plan, schedule.board)
         return schedule
-
-    @property
-    def plans(self) -> dict[str, Plan]:
-        """The plans of which something is open."""
-        return self.board.plans
 
     @property
     def running(self) -> int:
@@ -89,7 +86,7 @@ class Schedule:
 
     def finished(self, plan_id: str, calls: Sequence[FinishedCall]) -> list[Step]:
         """Attempts ended. Those of unknown plans and repeats change nothing."""
-        board, plan = self.board, self.board.plans.get(plan_id)
+        board, plan = self.board, self.plans.get(plan_id)
         if plan is None:
             return []
         for one in calls:
@@ -175,17 +172,19 @@ class Schedule:
 
     def steps(self) -> list[Step]:
         """Everything that follows, until nothing does."""
-        board = self.board
+        board, dirty, queues = self.board, self.board.dirty, self.board.lines.queues
         board.note_grants()
-        while board.dirty:
-            plan_id = next(iter(board.dirty))
-            plan = board.plans.get(plan_id)
-            if plan is not None:
-                start(board, plan, board.dirty[plan_id])
-            del board.dirty[plan_id]
-            if plan is not None:
-                self.move(plan)
-            board.note_grants()
+        while dirty:
+            plan_id = next(iter(dirty))
+            plan = self.plans.get(plan_id)
+            if plan is None:
+                del dirty[plan_id]
+                continue
+            start(board, plan, dirty[plan_id])
+            del dirty[plan_id]
+            self.move(plan)
+            if queues.newly_granted:
+                board.note_grants()
         if board.waiting:
             board.say_who_waits()
         out, board.out = board.out, []
@@ -197,19 +196,25 @@ class Schedule:
         committed = plan.commit()
         if committed:
             board.out.append(Committed(plan, tuple(committed)))
-        if not plan.complete and not plan.undoing:
-            return
-        if plan.complete and not plan.ended and not plan.undoing:
+        if plan.complete and plan.outcome == "UNKNOWN":
+            self.end(plan)
+        elif plan.undoing:
+            undoing.go_on(board, plan)
+        if plan.finished:
+            board.lines.release_all(plan)
+            reservations.give_back(board, plan)
+            del board.plans[plan.plan_id]
+
+    def end(self, plan: Plan) -> None:
+        """Every call of a plan has its place: it is undone, if it is to be, and ends once nothing of that is to be waited for."""
+        board = self.board
+        if not plan.undoing:
             undoing.begin(board, plan)
         if plan.undoing:
             undoing.go_on(board, plan)
-        if plan.complete and not plan.ended and undoing.idle(plan):
+        if undoing.idle(plan):
             plan.outcome = plan.verdict()
             board.out.append(Ended(plan))
             # What is undone from here on gets in line: the plan holds nothing any more.
             plan.in_line = True
             board.lines.release_all(plan)
-        if plan.finished:
-            board.lines.release_all(plan)
-            reservations.give_back(board, plan)
-            del board.plans[plan.plan_id]

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
-from motet.plan.contracts import Contracts
+from motet.plan.contracts import Contract, Contracts
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
 
@@ -50,7 +50,7 @@ class Slots:
             turns += [(turn, what, plan) for what, turn in plan.turns.items()]
             for index, call in plan.everything():
                 if in_flight(call):
-                    self.take(self.demand(plan, index, call))
+                    self.take(self.demand(plan, index, call, self.contract_of(call)))
                 elif call.slot:
                     self.take(self.had(plan, index, call))
         for turn, what, plan in sorted(turns, key=lambda one: one[0]):
@@ -59,17 +59,22 @@ class Slots:
             self.plans[plan.plan_id] = plan
             self.next_turn = turn + 1
 
-    def demand(self, plan: Plan, index: int, call: Call) -> Demand:
+    def contract_of(self, call: Call) -> Contract:
+        """The contract that a call was admitted by."""
+        return self.contracts.of(call.tool, call.contract_version)
+
+    def demand(self, plan: Plan, index: int, call: Call, contract: Contract) -> Demand:
         """What a call has while it is in flight, in the order of asking, each with how many may have it at once."""
-        if not plan.demand:
+        wanted = plan.demand
+        if not wanted:
             limits = self.limits
-            plan.demand = (
+            wanted = plan.demand = (
                 (f"plan {plan.plan_id}", limits.plan_calls_at_once),
                 (f"tenant {plan.tenant}", limits.tenant_calls_at_once),
             )
-        # Compensations come one at a time, and what undoes must not wait for what it undoes.
-        wanted = plan.demand if index < len(plan.calls) else plan.demand[1:]
-        contract = self.contracts.of(call.tool, call.contract_version)
+        if index >= len(plan.calls):
+            # Compensations come one at a time, and what undoes must not wait for what it undoes.
+            wanted = wanted[1:]
         if contract.slot_templates:
             names = contract.slots(json.loads(call.arguments), plan.tenant, plan.domain)
             wanted += tuple((f"resource {plan.tenant}/{plan.domain}/{name}", most) for name, most in names)
@@ -79,24 +84,26 @@ class Slots:
 
     def had(self, plan: Plan, index: int, call: Call) -> Demand:
         """What a call has that waits: all that it asks for before."""
-        demand = self.demand(plan, index, call)
+        demand = self.demand(plan, index, call, self.contract_of(call))
         if call.slot == READY:
             return demand
         return demand[: [what for what, _ in demand].index(call.slot)]
 
     # -- before and after an attempt ---------------------------------------------------------------------------------------
 
-    def acquire(self, plan: Plan, index: int, call: Call) -> bool:
+    def acquire(self, plan: Plan, index: int, call: Call, contract: Contract) -> bool:
         """Whether a call has everything to be begun; if not, it waits, and is named by `release` when it has."""
-        if call.slot == READY:
+        if call.slot:
+            if call.slot != READY:
+                return False
             call.slot = ""
             return True
-        return not call.slot and self.go_on(plan, index, call, self.demand(plan, index, call))
+        return self.go_on(plan, index, call, self.demand(plan, index, call, contract))
 
-    def release(self, plan: Plan, index: int, call: Call) -> list[tuple[Plan, int]]:
+    def release(self, plan: Plan, index: int, call: Call, contract: Contract) -> list[tuple[Plan, int]]:
         """A call that was in flight, or ready to be, is not any more; the calls that can be begun instead, in order."""
         call.slot = ""
-        return self.give_back(self.demand(plan, index, call))
+        return self.give_back(self.demand(plan, index, call, contract))
 
     def withdraw(self, plan: Plan, index: int, call: Call) -> list[tuple[Plan, int]]:
         """A call does not wait any more, if it did; the calls that can be begun instead of it."""
@@ -115,13 +122,14 @@ class Slots:
 
     def go_on(self, plan: Plan, index: int, call: Call, left: Demand) -> bool:
         """Takes slots up to the first that is not free, and waits there."""
+        used, rounds = self.used, self.rounds
         for what, most in left:
-            used = self.used.get(what, 0)
-            if used >= most or what in self.rounds:
+            many = used.get(what, 0)
+            if many >= most or what in rounds:
                 call.slot = what
                 self.wait(plan, index, what)
                 return False
-            self.used[what] = used + 1
+            used[what] = many + 1
         return True
 
     def wait(self, plan: Plan, index: int, what: str) -> None:
@@ -151,24 +159,26 @@ class Slots:
 
     def give_back(self, had: Demand) -> list[tuple[Plan, int]]:
         """Slots are free; whoever waits for them takes them, in turn."""
+        used, ready = self.used, list[tuple[Plan, int]]()
         for what, _ in had:
-            left = self.used[what] - 1
+            left = used[what] - 1
             if left:
-                self.used[what] = left
+                used[what] = left
             else:
-                del self.used[what]
-        ready: list[tuple[Plan, int]] = []
-        for what, _ in had if self.rounds else ():
+                del used[what]
+        if not self.rounds:
+            return ready
+        for what, _ in had:
             while what in self.rounds:
                 plan_id = next(iter(self.rounds[what]))
                 plan = self.plans[plan_id]
                 index = min(self.rounds[what][plan_id])
                 call = dict(plan.everything())[index]
-                demand = self.demand(plan, index, call)
+                demand = self.demand(plan, index, call, self.contract_of(call))
                 place = [name for name, _ in demand].index(what)
-                if self.used.get(what, 0) >= demand[place][1]:
+                if used.get(what, 0) >= demand[place][1]:
                     break
-                self.used[what] = self.used.get(what, 0) + 1
+                used[what] = used.get(what, 0) + 1
                 self.rounds[what][plan_id].discard(index)
                 if self.rounds[what][plan_id]:
                     self.last(plan, what)

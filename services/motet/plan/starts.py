@@ -24,19 +24,20 @@ FAULTS_SHOWN: Final = 5
 def start(board: Board, plan: Plan, candidates: list[int]) -> None:
     """Starts what may start. A call that cannot start after all ends here, which may add candidates."""
     begun: list[Invocation] = []
+    calls, size = plan.calls, len(plan.calls)
     while candidates:
-        ready = sorted(set(candidates))
+        ready = sorted(set(candidates)) if len(candidates) > 1 else list(candidates)
         candidates.clear()
         for index in ready:
-            call = plan.call_at(index)
-            what = attempt(board, plan, index, call) if call is not None and index < len(plan.calls) else None
+            what = attempt(board, plan, index, calls[index]) if index < size else None
             if isinstance(what, Invocation):
                 begun.append(what)
             elif what is not None:
                 # What began is said first: this end may raise a barrier, which tells it to stop.
                 say(board, plan, begun)
                 refuse(board, plan, index, what)
-    say(board, plan, begun)
+    if begun:
+        say(board, plan, begun)
 
 
 def say(board: Board, plan: Plan, begun: list[Invocation]) -> None:
@@ -62,26 +63,27 @@ def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Fa
             ask(board, plan, index, call)
         elif outside:
             board.line_up(plan)
-    return send(board, plan, index, call) if plan.may_start(index) else None
+    # It comes behind nothing any more; does it have its resources, and its approval?
+    return send(board, plan, index, call) if call.granted and call.approval in ("", "GRANTED") else None
 
 
 def send(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
     """Begins an attempt, unless there are too many in flight, or the call's budget or breaker does not let it pass."""
     contract = board.contract_of(call)
     waited = call.slot
-    if not board.slots.acquire(plan, index, call):
+    if not board.slots.acquire(plan, index, call, contract):
         if not waited:
             board.waits(plan, index, "SLOT", call.slot)
         # From here on it waits for its turn, and not for a time.
         call.due = 0
         board.changed[plan.plan_id] = plan
         return None
-    if not call.asks:
-        hindrance = board.guards.hinder(plan, index, call, contract, board.now)
-        board.out.extend(hindrance.facts)
+    hindrance = None if call.asks else board.guards.hinder(plan, index, call, contract, board.now)
+    if hindrance is not None:
+        board.out += hindrance.facts
         if hindrance.waits or hindrance.failure is not None:
             # What waits for others has nothing that others wait for.
-            board.pass_on(board.slots.release(plan, index, call))
+            board.pass_on(board.slots.release(plan, index, call, contract))
         if hindrance.waits:
             board.waits(plan, index, "BUDGET", plan.agent)
             # From here on it waits to be woken, and not for a time.

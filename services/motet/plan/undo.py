@@ -61,17 +61,24 @@ def claims_before(
         return None
 
 
-def to_be_undone(plan: Plan, call: Call) -> bool:
+def is_undone(plan: Plan) -> bool:
+    """Whether what a plan did is undone."""
+    return plan.policy.on_failure == "COMPENSATE" and not plan.succeeded
+
+
+def to_be_undone(call: Call, *, undone: bool) -> bool:
     """Whether a call that has its end is to be undone: it happened, in time or late, and the plan is undone. What is pure left nothing."""
     if call.undo:
         return True
-    happened = call.outcome == "SUCCEEDED" or call.late_result is not None
-    return happened and call.effect != "PURE" and plan.policy.on_failure == "COMPENSATE" and not plan.succeeded
+    return undone and call.effect != "PURE" and (call.outcome == "SUCCEEDED" or call.late_result is not None)
 
 
-def to_undo(plan: Plan) -> list[int]:
+def to_undo(plan: Plan, *, undone: bool) -> list[int]:
     """The calls that are to be undone, in order."""
-    return in_order(plan, (index for index, call in enumerate(plan.calls) if to_be_undone(plan, call)))
+    found = [
+        index for index, call in enumerate(plan.calls) if call.undo or (undone and to_be_undone(call, undone=True))
+    ]
+    return in_order(plan, found) if found else found
 
 
 def in_order(plan: Plan, indexes: Iterable[int]) -> list[int]:

@@ -9,14 +9,15 @@ from motet.plan.board import Board
 from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Undoing
-from motet.plan.undo import compensation_of, in_order, to_undo
+from motet.plan.undo import compensation_of, in_order, is_undone, to_undo
 from motet.records import CallOutcome, CompensationEnded, Failure
 
 
 def begin(board: Board, plan: Plan) -> None:
     """Every call has its end: what is to be undone, if anything is."""
-    plan.undo = to_undo(plan)
-    plan.undoing = bool(plan.undo) or (plan.policy.on_failure == "COMPENSATE" and not plan.succeeded)
+    undone = is_undone(plan)
+    plan.undo = to_undo(plan, undone=undone)
+    plan.undoing = undone or bool(plan.undo)
     if plan.undoing and plan.in_line:
         board.lines.release_all(plan)
 
@@ -50,14 +51,14 @@ def go_on(board: Board, plan: Plan) -> None:
         board.lines.enter_compensation(plan, number, call)
         board.note_grants()
     if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
-        waited = call.slot
-        if not board.slots.acquire(plan, number, call):
+        waited, contract = call.slot, board.contract_of(call)
+        if not board.slots.acquire(plan, number, call, contract):
             if not waited:
                 board.waits(plan, number, "SLOT", call.slot)
             call.due = 0
             board.changed[plan.plan_id] = plan
             return
-        invocation = begin_attempt(plan, number, call, board.contract_of(call), board.now)
+        invocation = begin_attempt(plan, number, call, contract, board.now)
         board.out.append(Undoing(plan, index, call.arguments_sha256, invocation))
         board.touch(plan)
 
