@@ -1,4 +1,4 @@
-"""`docs/resources.md` as a newcomer follows it: every command is typed, and the screen says what the page says."""
+"""`docs/resources.md` and `docs/past.md` as a newcomer follows them: every command is typed, and the screen says what the page says."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from terminal import said, terminal
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGE: Final = (ROOT / "docs" / "resources.md").read_text()
+PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", "past.md")]
 # What the page runs of the examples: stock_tools.py, stocktaking.yaml, sales.yaml, reorder.yaml.
 TOOLS: Final = ROOT / "examples" / "stock_tools.py"
 
 
 @pytest.mark.timeout(180)
-def test_the_page_says_what_the_screen_says(world: World) -> None:
-    """Who holds, who waits and why, on the real thing: the page says what the screen says."""
+def test_the_pages_say_what_the_screen_says(world: World) -> None:
+    """Who holds, who waits and why, now and at a moment of the past, on the real thing."""
     world.coordinator()
     world.projector()
     world.tools(str(TOOLS))
     shell = terminal(world)
     try:
-        for one in typed(PAGE):
+        for one in [one for page in PAGES for one in typed(page)]:
             printed = said(shell, one)
             assert one.says(printed), f"$ {one.command}\n{printed}\nthe page says:\n{one.output}"
         for command in ("resources", "calls waiting"):

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     leases_per_holder: int = Field(default=100, ge=1, description="Open leases of one holder in a shard at most")
     leases_per_tenant: int = Field(default=10_000, ge=1, description="Open leases of one tenant in a shard at most")
     open_leases: int = Field(default=50_000, ge=1, description="Open leases of a shard before its door pauses")
+    kept_moments: int = Field(
+        default=8, ge=1, description="Moments of the past whose tables `motet at` keeps for the next question at most"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -8,7 +8,20 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import MotetError
-from motet.cli import bench, dead_letters, demo, directing, leases, lines, looking, plans, running, serving, simulating
+from motet.cli import (
+    bench,
+    dead_letters,
+    demo,
+    directing,
+    leases,
+    lines,
+    looking,
+    past,
+    plans,
+    running,
+    serving,
+    simulating,
+)
 from motet.cli.output import errors
 from motet.platform import PlatformError
 
@@ -25,6 +38,8 @@ for platform_command in (running.up, running.down, running.status, running.logs,
     app.command(rich_help_panel="The platform on this machine")(platform_command)
 for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.rebuild):
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
+app.add_typer(past.app, name="at", rich_help_panel="The past")
+app.command(rich_help_panel="The past")(past.compare)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
     *(lines.resources, looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),

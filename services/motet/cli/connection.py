@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import psycopg
 
@@ -11,7 +12,9 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.settings import Settings
 from motet.platform.finding import found_addresses, home
 
-READER = "motet_reader"
+READER: Final = "motet_reader"
+# Which tables the commands of this process look at: the live ones, unless `motet at` says otherwise.
+SURFACE: Final = ContextVar("SURFACE", default="motet")
 
 
 def settings() -> Settings:
@@ -37,7 +40,7 @@ def reader(tenant: str | None = None) -> psycopg.Connection[Any]:
         raise ConfigurationError(f"PostgreSQL does not answer: {' '.join(str(error).split())}") from error
     try:
         connection.execute("SET default_transaction_read_only = on")
-        connection.execute("SET search_path = motet")
+        connection.execute(f"SET search_path = {SURFACE.get()}".encode())
         if tenant is None:
             connection.execute(f"SET ROLE {READER}".encode())
         else:

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.registry import Registry
 from motet.chassis.settings import Settings
 from motet.cli import letters
 from motet.cli.connection import settings
@@ -107,6 +106,8 @@ def show_letter(
 ) -> None:
     """Everything about one: where it was read, what it is, why it could not be handled, what to do."""
     row, where = letters.named(identifier, tenant), settings()
+    from motet.chassis.registry import Registry  # noqa: PLC0415
+
     registry = Registry(where.schema_registry_url)
     kind, content = letters.content(Codec(registry), row["value"])
     registry.close()
@@ -294,6 +295,8 @@ def line(row: dict[str, Any], end: Repaired) -> list[str]:
 
 def foretell(where: Settings, action: RepairAction, rows: list[dict[str, Any]], more: int, *, json: bool) -> None:
     """What would be done."""
+    from motet.chassis.registry import Registry  # noqa: PLC0415
+
     registry = Registry(where.schema_registry_url)
     codec = Codec(registry)
     told = [letters.expected(codec, row) if action == "REDRIVE" else "gives it up" for row in rows]

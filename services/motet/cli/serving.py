@@ -6,19 +6,17 @@ from typing import Annotated
 
 import typer
 
-from motet.chassis import provision as topics
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.loop import Loop
-from motet.chassis.registry import Registry
 from motet.cli.connection import settings as find_settings
 from motet.cli.output import JsonOption, show, table
-from motet.tools import load
 
 tools = typer.Typer(no_args_is_help=True, help="Tool services: run one, or see what a module offers.")
 
 
 def serve(service: Annotated[str, typer.Argument(help="coordinator, agents, leases or projector")]) -> None:
     """Runs one of Motet's own services in this process until SIGTERM or Ctrl-C."""
+    from motet.chassis.loop import Loop  # noqa: PLC0415
+
     settings = find_settings()
     if service == "coordinator":
         from motet import coordinator  # noqa: PLC0415  a process loads the service that it runs
@@ -47,7 +45,8 @@ def serve_tools(
     module: Annotated[str, typer.Argument(help="package.module, package.module:toolset or file.py")],
 ) -> None:
     """Runs a toolset as a service of its own in this process until SIGTERM or Ctrl-C."""
-    from motet.tools import host  # noqa: PLC0415
+    from motet.chassis.loop import Loop  # noqa: PLC0415
+    from motet.tools import host, load  # noqa: PLC0415
 
     settings = find_settings()
     Loop(host.service(load(module), settings), settings).run()
@@ -59,6 +58,8 @@ def list_tools(
     json: JsonOption = False,
 ) -> None:
     """Shows the contracts that a module's tools would publish."""
+    from motet.tools import load  # noqa: PLC0415
+
     contracts = [tool.contract_fields() for tool in load(module).tools]
     if json:
         show([{**one.fields(), "sha256": one.sha256} for one in contracts])
@@ -78,6 +79,9 @@ def list_tools(
 
 def provision() -> None:
     """Creates the topics and registers the schemas that every installation has. Services do it for themselves as well."""
+    from motet.chassis import provision as topics  # noqa: PLC0415
+    from motet.chassis.registry import Registry  # noqa: PLC0415
+
     settings = find_settings()
     names = topics.fixed_topics()
     count = topics.ensure(settings.kafka_bootstrap, Registry(settings.schema_registry_url), names)

@@ -17,7 +17,6 @@ from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError, MotetError, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
-from motet.chassis.registry import Registry
 from motet.client.answers import Answers, Sent
 from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
@@ -83,6 +82,8 @@ class Client:
             registry_url = registry_url or settings.schema_registry_url
         self.bootstrap = bootstrap
         self.tenant, self.domain, self.agent = tenant, domain, agent
+        from motet.chassis.registry import Registry  # noqa: PLC0415  commands that only read SQL need no client of the registry
+
         self.registry = Registry(registry_url)
         self.codec = Codec(self.registry)
         self.lock = threading.Lock()
