@@ -15,7 +15,8 @@ def hindrance(board: Board, owner: Owner, claims: Iterable[Claim], call_id: str 
     Only calls of this host's own plans can be seen to be in doubt.
     """
     for claim in claims:
-        for name, index in board.lines.queues.in_the_way(claim, space_of(owner)):
+        # By name: the lines of a restored schedule may list them in another order.
+        for name, index in sorted(board.lines.queues.in_the_way(claim, space_of(owner))):
             holder = board.plans.get(name.partition("#")[0])
             if holder is None:
                 continue
