@@ -21,15 +21,15 @@ from motet.chassis.waiting import wait_until
 from motet.client import Client
 from motet.client.leases import BadRequest, Lease, LeaseLost, NotGranted
 from motet.client.leases.on_motet import MotetLeases
+from motet.conformance import reading, rerun
+from motet.conformance.shard_log import ShardLog
 from motet.leases import service
 from motet.projector.rebuild import rebuild
 from motet.records import AcquireLeases, HolderTold, LeaseCommandRepeated, LeaseEvent, LeasesExpired, LeasesGranted
-from replaying import Log, run_again
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SECONDS: Final = 30.0
-TOPICS: Final = {"motet.leases", "motet.lease-forwarded", "motet.lease-timers", "motet.merges", "motet.dead-letters"}
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,8 @@ def test_a_replay_of_its_topics_gives_the_same_bytes_and_the_same_rows(shared_wo
     settings = Settings(
         kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
     )
-    logs = [again(shared_world, settings, number) for number in range(provision.catalog()[0])]
-    assert sum(len(log.timers) for log in logs) >= 2
+    logs = all_again(shared_world, settings)
+    assert sum(len(log.exogenous) for log in logs) >= 2
     assert sum(len(log.published) for log in logs) >= 15
     # The tables know every lease of these tests, and a rebuild knows the same.
     compared = rebuild(settings, lambda _done, _all: None).tables["lease_requests"]
@@ -192,13 +192,19 @@ def test_a_replay_of_its_topics_gives_the_same_bytes_and_the_same_rows(shared_wo
     assert compared.rows_live >= 7
 
 
-def again(world: World, settings: Settings, number: int) -> Log:
-    """One shard, run again beside its log; its rows end as the live ones did."""
-    with run_again(world, settings, service(settings), number, provision.catalog()[0], TOPICS) as rerun:
-        for table in ("scope", "open_lease", "command"):
-            query = f"SELECT t::text FROM {{}}.{table} AS t WHERE partition = {number} ORDER BY 1"
-            assert world.sql(query.format(rerun.schema)) == world.sql(query.format("leases")), table
-        return rerun.log
+def all_again(world: World, settings: Settings) -> list[ShardLog]:
+    """Every shard, run again beside its log; its rows end as the live ones did."""
+    declared = service(settings)
+    history = reading.read(settings, reading.topics_of(settings, declared), ["leases"])
+    with rerun.run_again(settings, declared, history) as again:
+        for number in range(history.partitions):
+            compared = again.shard(number)
+            assert compared.difference is None, str(compared.difference)
+            assert compared.later == 0
+            for table in ("scope", "open_lease", "command"):
+                query = f"SELECT t::text FROM {{}}.{table} AS t WHERE partition = {number} ORDER BY 1"
+                assert world.sql(query.format(again.schema)) == world.sql(query.format("leases")), table
+        return again.logs
 
 
 def said(world: World, client: Client) -> list[LeaseEvent]:

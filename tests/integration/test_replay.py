@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 import causality
-import ends
+import recording
 import servers
-from causes import CAUSES
 from causes.stage import Stage, staged
-from ends import ROWS
-from motet import agents, coordinator
-from motet.chassis import provision
+from motet import agents, coordinator, leases
 from motet.chassis.codec import Codec
 from motet.chassis.registry import Registry
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
-from motet.client import Call
-from replaying import Log, run_again
+from motet.conformance import rerun
+from motet.conformance.history import History
+from motet.conformance.shard_log import ShardLog
+from terminal import terminal
 from world import with_topics
 
-# Deadlines, retries, approvals, budgets, doubt, undoing, barriers; and a coordinator that died in the midst of it.
-FAULTS: Final = (
-    *(ends.OUT_OF_TIME, ends.TWICE_503, ends.SILENT, ends.LATE_SUCCESS, ends.ENOUGH, ends.BETWEEN, ends.EXPIRED),
-    *(ends.HAPPENED, ends.CALLS, ends.COST, ends.AGENT, ends.DEAD, ends.TWICE, ends.LATER, ends.KILLED_BUDGET),
-)
-# The same with hybrid plans, whose resources the coordinator keeps.
-HOSTED: Final = (
-    *(ends.OUT_OF_TIME, ends.TWICE_503, ends.LATE_SUCCESS, ends.ENOUGH, ends.BETWEEN, ends.HAPPENED, ends.CALLS),
-    *(ends.TWICE, ends.LATER),
-)
 TOPICS: Final = {
-    *("motet.requests", "motet.grants"),
+    *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.contracts"),
     *("motet.events", "motet.forwarded", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
     "motet.invocations.fault",
 }
@@ -64,47 +56,62 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.mark.timeout(240)
-def test_a_replay_decides_the_same(stage: Stage) -> None:
+def test_a_replay_decides_the_same(stage: Stage, tmp_path: Path) -> None:
     """Every end, deadline, wait, budget and compensation, byte for byte and in the same places."""
-    for fault in FAULTS:
-        CAUSES[fault](stage, next(row for row in ROWS if row.fault == fault))
-    stage.world.agents()
-    stage.mode = "hybrid"
-    for fault in HOSTED:
-        CAUSES[fault](stage, next(row for row in ROWS if row.fault == fault))
-    assert stage.client.run([Call("fault.compute")], mode="choreographed").status == "SUCCEEDED"
-    stage.world.await_no_lag("coordinator", "agents", "projector")
-    for name in ("coordinator", "agents"):
-        assert stage.world.running[name].stop() == 0
-    addresses = stage.world.addresses
-    settings = Settings(
-        kafka_bootstrap=addresses.kafka, postgres_url=addresses.postgres, schema_registry_url=addresses.registry
-    )
-    partitions = provision.catalog()[0]
-    hosted = all_again(stage, agents.service(settings), settings, partitions)
-    assert sum(len(log.timers) for log in hosted) >= 3
+    recording.play(stage)
+    settings = recording.settings_of(stage)
+    history = recording.history_of(stage)
+    timed = all_again(settings, leases.service(settings), history)
+    assert sum(len(log.exogenous) for log in timed) >= 1
+    assert sum(len(log.published) for log in timed) >= 10
+    hosted = all_again(settings, agents.service(settings), history)
+    assert sum(len(log.exogenous) for log in hosted) >= 3
     assert sum(len(log.published) for log in hosted) > 100
-    logs = all_again(stage, coordinator.service(settings), settings, partitions)
-    registry = Registry(addresses.registry)
-    found = causality.check(
-        stage.world, Codec(registry), TOPICS | {"motet.results", "motet.results.agents", "motet.contracts"}
-    )
+    logs = all_again(settings, coordinator.service(settings), history)
+    assert sum(len(log.exogenous) for log in logs) >= 5
+    assert sum(len(log.published) for log in logs) > 300
+    registry = Registry(settings.schema_registry_url)
+    found = causality.check(stage.world, Codec(registry), TOPICS)
     registry.close()
     assert EDGES - found.keys() == set()
-    assert sum(len(log.timers) for log in logs) >= 5
-    assert sum(len(log.published) for log in logs) > 300
-    # A rule that is another one today does not go unnoticed.
+    # A rule that is another one today does not go unnoticed, and is named by the first event that differs: here, and on the screen.
     other = settings.model_copy(update={"plan_seconds": 1_800.0})
-    with pytest.raises(AssertionError, match=r"PlanAdmitted at .* differs"):
-        all_again(stage, coordinator.service(other), other, partitions)
+    with rerun.run_again(other, coordinator.service(other), history) as again:
+        parted = [again.shard(number).difference for number in range(history.partitions)]
+    assert {(one.type, *(field.path for field in one.fields[:1])) for one in parted if one is not None} == {
+        ("motet.events.PlanAdmitted", "record.deadline_at")
+    }
+    on_screen(stage, tmp_path / "recorded.avro")
 
 
-def all_again(stage: Stage, service: Service, settings: Settings, partitions: int) -> list[Log]:
-    """Every shard of a service, run again."""
-    return [again(stage, service, settings, number, partitions) for number in range(partitions)]
+def all_again(settings: Settings, service: Service, history: History) -> list[ShardLog]:
+    """Every shard of a service, run again: each record the same, and none beside them."""
+    with rerun.run_again(settings, service, history) as again:
+        for number in range(history.partitions):
+            compared = again.shard(number)
+            assert compared.difference is None, str(compared.difference)
+            assert (compared.records, compared.later) == (len(again.logs[number].published), 0)
+        return again.logs
 
 
-def again(stage: Stage, service: Service, settings: Settings, number: int, partitions: int) -> Log:
-    """One shard, run again beside its log."""
-    with run_again(stage.world, settings, service, number, partitions, TOPICS) as rerun:
-        return rerun.log
+def on_screen(stage: Stage, file: Path) -> None:
+    """The commands, from Kafka and from a file."""
+    shell = terminal(stage.world)
+    try:
+        said = json.loads(shell.run("motet replay coordinator --json"))
+        assert said["equal"] is True
+        assert said["records"] > 300
+        assert f"bytes: {file}" in shell.run(f"motet record {file}")
+        assert "differs" not in shell.run(f"motet replay agents --history {file}; echo exit $?")
+        changed = "MOTET_PLAN_SECONDS=1800 motet replay coordinator"
+        assert re.search(
+            r"shard \d: motet.events.PlanAdmitted at motet.events, .* differs in record.deadline_at", shell.run(changed)
+        )
+        assert shell.run(f"{changed} >/dev/null; echo $?") == "1\n"
+        # The settings that decided then are in the file.
+        assert json.loads(shell.run(f"MOTET_PLAN_SECONDS=1800 motet replay coordinator --history {file} --json"))[
+            "equal"
+        ]
+        assert "there is no service 'bank'" in shell.run("motet replay bank")
+    finally:
+        shell.close()

@@ -16,8 +16,9 @@ CONTRACTS: Final = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
-PURE, APART, CHASSIS, TOUCH, SIMULATOR = (
+PURE, CONFORMANCE, APART, CHASSIS, TOUCH, SIMULATOR = (
     "Pure modules import no I/O",
+    "Conformance knows no service",
     "Services never import each other",
     "The chassis knows no service",
     "Only the chassis and the client touch Kafka and Avro",
@@ -32,6 +33,8 @@ VIOLATIONS: Final = [
     (PURE, "projector/fold.py", "import sqlalchemy"),
     (PURE, "leases/book.py", "import time"),
     (PURE, "plan/text.py", "from motet.chassis.database import connect"),
+    (CONFORMANCE, "conformance/rerun.py", "import motet.coordinator"),
+    (CONFORMANCE, "conformance/shard_log.py", "from motet.tools import intents"),
     (APART, "coordinator/declaration.py", "import motet.tools.host"),
     (APART, "agents/declaration.py", "from motet import coordinator"),
     (APART, "projector/writer.py", "from motet.coordinator import declaration"),

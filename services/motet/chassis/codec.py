@@ -63,7 +63,7 @@ class Codec:
         self.schemas = schemas
         self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
         self.prefixes: dict[tuple[str, str], bytes] = {}
-        self.readers: dict[int, tuple[Any, type[Record]]] = {}
+        self.readers: dict[int, tuple[Any, Any, type[Record]]] = {}
 
     def encode(self, topic: str, record: Record) -> bytes:
         """A record's bytes for a topic."""
@@ -86,15 +86,11 @@ class Codec:
                 f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
             )
         schema_id = PREFIX.unpack_from(value)[1]
-        reader = self.readers.get(schema_id)
-        if reader is None:
-            reader = self.readers[schema_id] = self.reader(schema_id)
-        writer_schema, kind = reader
-        own = self.own[kind.FULL_NAME]
+        writer_schema, own, kind = self.reader_of(schema_id)
         buffer = BytesIO(value)
         buffer.seek(PREFIX.size)
         try:
-            datum: Any = fastavro.schemaless_reader(buffer, writer_schema, None if writer_schema == own else own)
+            datum: Any = fastavro.schemaless_reader(buffer, writer_schema, own)
             record = kind.from_avro(datum)
         # fastavro raises whatever its innermost read raises: there is no root to catch.
         except (
@@ -115,6 +111,31 @@ class Codec:
         if left:
             raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {kind.FULL_NAME} of schema {schema_id}")
         return record
+
+    def as_in(self, value: bytes, like: bytes) -> bytes:
+        """A record of ours in the schema of another value; as it is where that one is of another type, or cannot hold what it says."""
+        record = self.decode(value)
+        try:
+            schema, _, kind = self.reader_of(PREFIX.unpack_from(like)[1])
+        except (Undecodable, struct.error):
+            return value
+        if kind is not type(record):
+            return value
+        buffer = BytesIO()
+        buffer.write(like[: PREFIX.size])
+        fastavro.schemaless_writer(buffer, schema, record.to_avro())
+        written = buffer.getvalue()
+        return written if self.decode(written) == record else value
+
+    def reader_of(self, schema_id: int) -> tuple[Any, Any, type[Record]]:
+        """The writer's schema of an id, ours where it is another one, and the class that it is read into."""
+        found = self.readers.get(schema_id)
+        if found is None:
+            schema, kind = self.reader(schema_id)
+            own = self.own[kind.FULL_NAME]
+            # Compared once an id: the schemas of large records take longer to compare than their data to read.
+            found = self.readers[schema_id] = schema, None if schema == own else own, kind
+        return found
 
     def reader(self, schema_id: int) -> tuple[Any, type[Record]]:
         """The writer's schema of an id and the class that it is read into."""

@@ -103,6 +103,8 @@ class Hop:
         self.touched_out: set[tuple[str, int]] = set()
         self.meta_due: Meta | None = None
         self.exogenous = False
+        # By which version of the service's rules this batch is decided, where a decision is a new one.
+        self.rules = tools.service.rules
 
     # -- 1. take ---------------------------------------------------------------------------------------------------------
 
@@ -139,9 +141,9 @@ class Hop:
                 ranges.append(OffsetRange(topic, offset, offset + 1))
         cause = messages[-1].where
         meta = self.meta(cause, max(message.timestamp_ms for message in messages), "", "", cause, None)
-        service = self.tools.service.name
-        key = f"{service}/{self.shard.partition}".encode()
-        self.emit(MERGES, Merged(meta, service, self.shard.partition, tuple(ranges)), key, self.shard.partition)
+        service, shard = self.tools.service.name, self.shard.partition
+        key = f"{service}/{shard}".encode()
+        self.emit(MERGES, Merged(meta, service, shard, tuple(ranges), self.rules), key, shard)
 
     def read(self, message: Message, source: Input) -> Received | None:
         """A message as a record; None if it was taken before or is answered by a dead letter, by forwarding or by parking."""

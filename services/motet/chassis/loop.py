@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -21,12 +21,13 @@ from motet.chassis import crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, group_offsets, take_messages
+from motet.chassis.endings import DATABASE, OURS, lead_to_an_end
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
 from motet.chassis.registry import Registry
-from motet.chassis.service import Opening, Service
+from motet.chassis.service import Handler, Opening, Service
 from motet.chassis.settings import Settings
 from motet.chassis.shard import Shard
 from motet.chassis.singleton import Jobs
@@ -42,9 +43,6 @@ STOP_SECONDS: Final = 10.0
 STARTS_BEFORE_CAUTION: Final = 2
 CAUTIOUS_RECORDS: Final = 500
 DEATHS_BEFORE_GIVING_UP: Final = 2
-DATABASE: Final = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)
-# Errors that say something about this process or its servers, not about a record.
-OURS: Final = (Fenced, Refused, RegistryUnavailable, ProducerLost, KafkaException, *DATABASE)
 
 
 class Loop:
@@ -256,28 +254,13 @@ class Loop:
         if not messages:
             raise error
         for message in messages:
-            self.publish(self.tenures[number], self.lead_to_an_end(number, message))
+            rows = lead_to_an_end(message, partial(self.anew, number), self.log)
+            self.publish(self.tenures[number], rows)
 
-    def lead_to_an_end(self, number: int, message: Message) -> list[Row]:
-        """One record's own hop: handled, else answered, else buried. Each way begins from the rows."""
-        faults: dict[int, str] = {}
-        while True:
-            tenure = self.reopen(number)
-            hop = Hop(self.tools, tenure.shard, careful=True, faults=faults)
-            end = guard.attempt(partial(hop.run, [message], tenure.handler), OURS)
-            if isinstance(end, guard.Done) or hop.over is None:
-                break
-            # A repair failed over a record that waited behind its dead letter: the next hop makes a dead letter of that one too.
-            faults[hop.over] = end.text
-        for way in (Hop.give_up, Hop.bury):
-            if isinstance(end, guard.Done):
-                break
-            self.log.warning("record given up", at=message.where, reason=end.text)
-            tenure = self.reopen(number)
-            end = guard.attempt(partial(way, Hop(self.tools, tenure.shard), message, tenure.handler, end.text), OURS)
-        if isinstance(end, guard.Raised):
-            raise end.error
-        return end.value
+    def anew(self, number: int, *, careful: bool, faults: Mapping[int, str]) -> tuple[Hop, Handler]:
+        """A hop that begins from the rows."""
+        tenure = self.reopen(number)
+        return Hop(self.tools, tenure.shard, careful=careful, faults=faults), tenure.handler
 
     def reopen(self, number: int) -> Tenure:
         """Throws memory away and reads the rows again, under the same epoch."""

@@ -146,5 +146,7 @@ class Service:
     forwarded: str = "motet.forwarded"
     # What one process of the service does at a time, now and then (`singleton.py`).
     jobs: tuple[Job, ...] = ()
+    # The newest version of the rules that it decides by. The journal says which one a batch was decided by.
+    rules: int = 1
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

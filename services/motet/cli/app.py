@@ -18,6 +18,7 @@ from motet.cli import (
     looking,
     past,
     plans,
+    replaying,
     running,
     serving,
     simulating,
@@ -40,6 +41,8 @@ for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.re
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 app.add_typer(past.app, name="at", rich_help_panel="The past")
 app.command(rich_help_panel="The past")(past.compare)
+for history_command in (replaying.replay, replaying.record):
+    app.command(rich_help_panel="The past")(history_command)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
     *(lines.resources, looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from motet.chassis.errors import ConfigurationError
 from motet.cli.connection import settings as find_settings
+from motet.cli.hosted import service_named
 from motet.cli.output import JsonOption, show, table
 
 tools = typer.Typer(no_args_is_help=True, help="Tool services: run one, or see what a module offers.")
@@ -18,26 +18,7 @@ def serve(service: Annotated[str, typer.Argument(help="coordinator, agents, leas
     from motet.chassis.loop import Loop  # noqa: PLC0415
 
     settings = find_settings()
-    if service == "coordinator":
-        from motet import coordinator  # noqa: PLC0415  a process loads the service that it runs
-
-        Loop(coordinator.service(settings), settings).run()
-    elif service == "agents":
-        from motet import agents  # noqa: PLC0415
-
-        Loop(agents.service(settings), settings).run()
-    elif service == "leases":
-        from motet import leases  # noqa: PLC0415
-
-        Loop(leases.service(settings), settings).run()
-    elif service == "projector":
-        from motet import projector  # noqa: PLC0415
-
-        Loop(projector.service(settings), settings).run()
-    else:
-        raise ConfigurationError(
-            f"there is no service {service!r}; there are coordinator, agents, leases and projector"
-        )
+    Loop(service_named(service, settings), settings).run()
 
 
 @tools.command("serve")

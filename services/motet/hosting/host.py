@@ -31,6 +31,7 @@ from motet.plan import (
     valid_correlation,
     valid_traceparent,
 )
+from motet.plan import rules as plan_rules
 from motet.plan.direct import set_budget
 from motet.records import (
     AdmittedCall,
@@ -95,6 +96,7 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
         schema=name,
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
+        rules=plan_rules.CURRENT,
         owns=partial(is_answered_by, name),
     )
 
@@ -239,7 +241,7 @@ class Host(Inert):
         """Answers a new plan: rejected or admitted."""
         plan_id, content = plan_id_of(command), command_digest(command)
         size, now = len(received.value), received.timestamp_ms
-        plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now)
+        plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now, hop.rules)
         refusal = None
         if isinstance(plan, Plan):
             refusal = self.counted_elsewhere(plan) or self.schedule.quarantined(plan)

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, Final
 
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
+from motet.plan import rules
 from motet.plan.arguments import BadArguments, parse, references
 from motet.plan.choreography import conflicts
 from motet.plan.contracts import Contract, Contracts, UnknownResource, claim_faults
@@ -31,9 +32,18 @@ TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{1
 
 
 def admit(
-    command: SubmitPlan, plan_id: str, size_bytes: int, contracts: Contracts, limits: Limits, now: int
+    command: SubmitPlan,
+    plan_id: str,
+    size_bytes: int,
+    contracts: Contracts,
+    limits: Limits,
+    now: int,
+    version: int = rules.CURRENT,
 ) -> Plan | tuple[Reason, ...]:
-    """The plan of a command, or all reasons why it is none. `now` is the command's time in the log, in milliseconds since 1970."""
+    """The plan of a command, or all reasons why it is none.
+
+    `now` is the command's time in the log, in milliseconds since 1970; `version` says by which rules it is decided.
+    """
     whole = list(whole_reasons(command, size_bytes, limits))
     if whole:
         return tuple(whole)
@@ -58,6 +68,7 @@ def admit(
         valid_traceparent(command.traceparent),
         admission.calls,
         policy=policy,
+        rules=version,
         admitted=now,
         deadline=now + int(seconds * MILLISECONDS),
         ledger=None if policy.budget is None else Ledger(limit_of(policy.budget)),

@@ -158,6 +158,8 @@ class Plan:
     turns: dict[str, int] = field(default_factory=dict)
     # Whether another service was asked for what it uses, and gave it.
     reservation: Literal["", "ASKED", "HELD"] = ""
+    # The version of the rules that it is decided by (`rules`): that of its admission. A row without one is of the first.
+    rules: int = 1
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------

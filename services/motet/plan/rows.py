@@ -36,6 +36,7 @@ HEAD: Final = (
         "turns",
         "reservation",
         "known_by",
+        "rules",
     ),
 )
 RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")

@@ -2238,6 +2238,7 @@ class Merged:
     service: str
     shard: int
     ranges: tuple[OffsetRange, ...]
+    rules: int = 1
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2245,6 +2246,7 @@ class Merged:
             "service": self.service,
             "shard": self.shard,
             "ranges": [item.to_avro() for item in self.ranges],
+            "rules": self.rules,
         }
 
     @staticmethod
@@ -2254,6 +2256,7 @@ class Merged:
             datum["service"],
             datum["shard"],
             tuple([OffsetRange.from_avro(item) for item in datum["ranges"]]),
+            datum["rules"],
         )
 
 

@@ -1,0 +1,102 @@
+"""`motet record` and `motet replay`: a history in a file, and whether today's code decides it as it was decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+
+from motet.chassis.errors import ConfigurationError
+from motet.cli.connection import settings as find_settings
+from motet.cli.hosted import service_named
+from motet.cli.output import JsonOption, console, show, table
+
+if TYPE_CHECKING:
+    from motet.conformance.differing import Difference
+    from motet.conformance.rerun import Compared
+
+DIFFERENT: Final = 1
+# What decides. A projection decides nothing: `motet rebuild` compares it.
+DECIDING: Final = ("coordinator", "agents", "leases")
+
+
+def record(file: Annotated[Path, typer.Argument(help="Where to write: an Avro object container.")]) -> None:
+    """Writes everything that Motet's topics hold into a file, which `motet replay --history` takes in place of Kafka."""
+    from motet.conformance import archive, reading  # noqa: PLC0415  a process loads what it does
+
+    settings = find_settings()
+    history = reading.read(settings, reading.all_topics(settings), DECIDING)
+    size = archive.write(history, file)
+    typer.echo(f"{len(history.messages)} messages, {size:,} bytes: {file}")
+
+
+def replay(
+    service: Annotated[str, typer.Argument(help="coordinator, agents or leases")],
+    shard: Annotated[int | None, typer.Option("--shard", min=0, help="This shard only.")] = None,
+    history: Annotated[
+        Path | None, typer.Option("--history", help="A file that `motet record` wrote, in place of Kafka.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Feeds a service what it took once more, and compares what it would publish with what it did publish, byte for byte.
+
+    Its rows go to a schema of their own, which is dropped at the end. The exit code is 1 if anything differs.
+    """
+    from motet.conformance import archive, reading, rerun  # noqa: PLC0415
+
+    settings = find_settings()
+    if history is None:
+        declared = service_named(service, settings, DECIDING)
+        found = reading.read(settings, reading.topics_of(settings, declared), [service])
+    else:
+        found = archive.read(history)
+        settings = found.settings_with(settings)
+        declared = service_named(service, settings, DECIDING)
+    if shard is not None and shard >= found.partitions:
+        raise ConfigurationError(f"shard {shard} is none: there are 0 to {found.partitions - 1}")
+    with rerun.run_again(settings, declared, found) as again:
+        compared = [again.shard(number) for number in range(found.partitions) if shard in (None, number)]
+    tell(compared, json=json)
+    if not all(one.equal for one in compared):
+        raise typer.Exit(DIFFERENT)
+
+
+def tell(compared: list[Compared], *, json: bool) -> None:
+    """Shows what came of it."""
+    if json:
+        show(
+            {
+                "equal": all(one.equal for one in compared),
+                "records": sum(one.records for one in compared),
+                "shards": [
+                    {
+                        **{name: getattr(one, name) for name in ("shard", "records", "unpublished", "later", "equal")},
+                        "difference": None if one.difference is None else one.difference.as_json(),
+                    }
+                    for one in compared
+                ],
+            }
+        )
+        return
+    rows = [
+        [
+            *(str(one.shard), str(one.records), str(one.unpublished)),
+            "[green]equal[/]" if one.difference is None else "[red]differs[/]",
+        ]
+        for one in compared
+    ]
+    table(["shard", "records compared", "not published yet", "verdict"], rows)
+    for one in compared:
+        if one.difference is not None:
+            console.print()
+            tell_difference(one.shard, one.difference)
+
+
+def tell_difference(shard: int, parted: Difference) -> None:
+    """Both sides of a record."""
+    console.print(f"shard {shard}: {parted}", markup=False, soft_wrap=True)
+    rows = [[one.path, escape(str(one.published)), escape(str(one.today))] for one in parted.fields]
+    if rows:
+        table(["field", "published", "today"], rows)
