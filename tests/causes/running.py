@@ -35,6 +35,7 @@ CRASH_AT: Final = {
 def crash_all(stage: Stage, fault: str) -> dict[Row, Submitted]:
     """All rows of a fault die together: their invocations wait for the host, and are one batch of one shard."""
     rows = [row for row in ROWS if row.fault == fault]
+    stage.await_quiet()
     if fault == DURING:
         before = len(stage.witness.effects())
         submitted = {row: submit_row(stage, row, query="?delay=3") for row in rows}
@@ -59,6 +60,7 @@ def crash_together(stage: Stage, row: Row) -> Outcome:
 
 def crash_alone(stage: Stage, row: Row) -> Outcome:
     """Killed at a labelled point that one call reaches, and started again."""
+    stage.await_quiet()
     assert stage.host.stop() == 0
     point = "produced:1" if (row.fault, row.effect) == (ANSWERED, "transactional") else CRASH_AT[row.fault]
     victim = stage.tools(MOTET_CRASH_AT=point)

@@ -85,6 +85,19 @@ class Stage:
         query = "SELECT FROM motet.attempts WHERE plan_id = %s AND compensation AND next = 'RETRY'"
         wait_until(lambda: bool(self.world.sql(query, (plan_id,))), SECONDS, f"plan {plan_id} is being undone")
 
+    def await_quiet(self) -> None:
+        """Waits until nothing of earlier rows runs or is to run: their attempts would reach a label that is meant for another call's.
+
+        What waits for a person may wait on: a call in doubt, and one that is to be approved.
+        """
+        waits = "SELECT 1 FROM motet.calls c WHERE c.plan_id = p.plan_id AND (c.in_doubt OR c.status = 'AWAITING_APPROVAL')"
+        query = (
+            "SELECT 1 FROM motet.plans p WHERE tenant = %(tenant)s AND status IN ('OPEN', 'STOPPING', 'COMPENSATING') "
+            f"AND NOT EXISTS ({waits}) UNION ALL SELECT 1 FROM motet.calls WHERE tenant = %(tenant)s AND runs_on "
+            "UNION ALL SELECT 1 FROM tools_fault_hop.intent"
+        )
+        wait_until(lambda: not self.world.sql(query, {"tenant": self.world.tenant}), SECONDS, "nothing runs")
+
     def kill_coordinator(self) -> None:
         """SIGKILL, and a new one."""
         self.world.running["coordinator"].kill()
