@@ -90,7 +90,9 @@ class Stage:
 
         What waits for a person may wait on: a call in doubt, and one that is to be approved.
         """
-        waits = "SELECT 1 FROM motet.calls c WHERE c.plan_id = p.plan_id AND (c.in_doubt OR c.status = 'AWAITING_APPROVAL')"
+        waits = (
+            "SELECT 1 FROM motet.calls c WHERE c.plan_id = p.plan_id AND (c.in_doubt OR c.status = 'AWAITING_APPROVAL')"
+        )
         query = (
             "SELECT 1 FROM motet.plans p WHERE tenant = %(tenant)s AND status IN ('OPEN', 'STOPPING', 'COMPENSATING') "
             f"AND NOT EXISTS ({waits}) UNION ALL SELECT 1 FROM motet.calls WHERE tenant = %(tenant)s AND runs_on "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # A paused owner must not hold its rows for ever, and nobody waits for a lock without end.
 OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c synchronous_commit=on"
 
@@ -27,23 +28,28 @@ def connect(url: str, schema: str, application: str) -> psycopg.Connection[Any]:
 
 def migrate(url: str, schema: str, versions: tuple[Path, ...]) -> None:
     """Brings a service's schema to the newest version: the hop's tables and its own. Several may run at once."""
-    # A second's quarter of imports, which nothing but the start of a service needs.
-    import sqlalchemy  # noqa: PLC0415
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    places = (VERSIONS, *versions)
+    if current(url, schema) == newest(places):
+        return
+    from motet.chassis import migrating  # noqa: PLC0415  a third of a service's start, and hardly one has anything to migrate
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", ":".join(str(path) for path in (MIGRATIONS / "versions", *versions)))
-    engine = sqlalchemy.create_engine(
-        sqlalchemy.make_url(url).set(drivername="postgresql+psycopg"), poolclass=sqlalchemy.NullPool
-    )
-    with engine.connect() as connection:
-        config.attributes.update(connection=connection, schema=schema)
-        command.upgrade(config, "heads")
-        connection.commit()
-    engine.dispose()
+    migrating.upgrade(url, schema, places)
+
+
+def current(url: str, schema: str) -> set[str]:
+    """The versions that a schema has, one of each place; none if it is not there."""
+    table = sql.Identifier(schema, "alembic_version")
+    with psycopg.connect(url, autocommit=True) as connection:
+        there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table.as_string(connection),)).fetchone()
+        if there != (True,):
+            return set()
+        rows = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchall()
+    return {version for (version,) in rows}
+
+
+def newest(places: Sequence[Path]) -> set[str]:
+    """The newest version of each place. A file is named by its version, and each builds upon the one before it."""
+    return {max(path.stem for path in place.glob("*_[0-9]*.py")) for place in places}
 
 
 def create_schema(connection: psycopg.Connection[Any], schema: str) -> None:
