@@ -1,4 +1,7 @@
-"""A history to keep: every decision that the services know, once. `python tests/recording.py FILE` plays it and writes it down."""
+"""A history to keep: every decision that the services know, once. `python tests/recording.py FILE` plays it and writes it down.
+
+Each release adds one to `tests/golden`, and none is ever changed: `test_golden` feeds all of them to the code of the day.
+"""
 
 from __future__ import annotations
 

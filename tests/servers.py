@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +17,11 @@ from docker.client import DockerClient
 from docker.errors import DockerException
 from testcontainers.compose import DockerCompose
 
-from motet.platform import Addresses, Platform
+from motet.chassis.waiting import wait_until
+from motet.platform import Addresses, Platform, servers
+from motet.platform.layout import Layout
+from motet.platform.ports import free_port
+from motet.platform.process import end_with
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 NAMED: Final = ("MOTET_KAFKA_BOOTSTRAP", "MOTET_POSTGRES_URL", "MOTET_SCHEMA_REGISTRY_URL")
@@ -86,6 +93,37 @@ def embedded(directory: Path) -> Iterator[Addresses]:
         yield platform.addresses
     finally:
         platform.down()
+
+
+@contextmanager
+def postgres_alone(directory: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """PostgreSQL without Kafka and registry: yours, or a child process."""
+    named = environment.get("MOTET_POSTGRES_URL", "")
+    if named:
+        yield named
+        return
+    port = free_port()
+    with warnings.catch_warnings():
+        # The wheel looks for a runtime directory as it is imported, and says so where there is none.
+        warnings.simplefilter("ignore")
+        server = servers.postgres(Layout(directory), port)
+    with (directory / "postgres.log").open("wb") as output:
+        child = subprocess.Popen(
+            server.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            user=server.user,
+            cwd="/" if server.user else None,
+            preexec_fn=partial(end_with, os.getpid(), server.stop),  # noqa: PLW1509  it only has the child end with us
+        )
+    try:
+        wait_until(lambda: server.check() or child.poll() is not None, 60.0, "PostgreSQL answers")
+        yield f"postgresql://{servers.USER}:{servers.PASSWORD}@127.0.0.1:{port}/motet"
+    finally:
+        child.send_signal(server.stop)
+        child.wait(30.0)
+        remove_data(directory)
 
 
 @contextmanager

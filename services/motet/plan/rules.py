@@ -5,7 +5,7 @@ asks `plan.rules >= N`. How to make a rule:
 
     1. Raise CURRENT by one, and say in CHANGES what is decided otherwise.
     2. Ask for the version where it is decided; what was decided before stays there as well.
-    3. Run `motet replay` on a history (`motet record`) of an earlier version: its plans are decided as they were.
+    3. Run the golden histories (`tests/golden`): plans of earlier versions are decided as they were.
 
 A version that no open plan has any more may leave the code once no history that is to be replayed has it either. The journal
 (`Merged.rules`) says by which version a batch was admitted, so a replay admits by that one, and refuses what was refused then.
