@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
-
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
-from motet.chassis.errors import MotetError, Undecodable
+from motet.chassis.errors import Undecodable
+from motet.chassis.log_reader import LogReader
 from motet.chassis.message import Message
 from motet.chassis.provision import catalog
 from motet.chassis.repairs import UNORDERED
 from motet.chassis.service import Received
 from motet.records import Command
-
-BATCH = 5_000
-WAIT_SECONDS = 1.0
-SILENT_ROUNDS = 60
-
-
-class ReplayStopped(MotetError):
-    """Kafka does not give the records that it has."""
 
 
 class Replay:
@@ -36,70 +27,24 @@ class Replay:
         self.waiting: dict[tuple[str, int, int], bool] = {}
         self.discarded: set[tuple[str, int, int]] = set()
         self.records = 0
-        self.consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap,
-                "group.id": "motet-replay",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "error",
-                "check.crcs": True,
-                "queued.max.messages.kbytes": 65_536,
-                "log_level": 0,
-            }
-        )
-        self.consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in self.reached])
+        self.log = LogReader(bootstrap)
 
     def advance(self, ends: dict[tuple[str, int], int]) -> Iterator[list[Received]]:
         """Records up to the ends given (the first offset not wanted, by topic and partition), in batches.
 
-        Each partition stops at its end exactly: what lies behind is read by the next `advance`. Raises ReplayStopped, LaneBroken.
+        Each partition stops at its end exactly: what lies behind is read by the next `advance`. Raises LogUnreadable, LaneBroken.
         """
-        silent = 0
-        while self.missing(ends):
-            found = [one for one in self.consumer.consume(BATCH, WAIT_SECONDS) if self.usable(one.error())]
-            silent = 0 if found else silent + 1
-            if silent > SILENT_ROUNDS:
-                raise ReplayStopped(
-                    f"Kafka gave nothing for {silent * WAIT_SECONDS:g} s; still missing: {self.missing(ends)}"
-                )
-            batch: list[Received] = []
-            beyond: dict[tuple[str, int], int] = {}
-            for message in map(Message.of, found):
-                place = (message.topic, message.partition)
-                if message.offset >= ends.get(place, 0):
-                    beyond.setdefault(place, message.offset)
-                    continue
-                self.reached[place] = message.offset + 1
+        due = {place: (self.reached[place], end) for place, end in ends.items() if self.reached[place] < end}
+        for messages in self.log.read(due):
+            batch = []
+            for message in messages:
+                self.reached[message.topic, message.partition] = message.offset + 1
                 received = self.read(message)
                 if received is not None:
                     batch.append(received)
-            for (topic, number), offset in beyond.items():
-                # Read too far: this partition rests until a later end is asked for.
-                self.consumer.seek(TopicPartition(topic, number, offset))
-            self.rest(ends)
             self.records += len(batch)
             yield batch
-
-    def usable(self, error: KafkaError | None) -> bool:
-        """Whether a message is one."""
-        if error is not None and error.fatal():
-            raise ReplayStopped(error.str())
-        return error is None
-
-    def missing(self, ends: dict[tuple[str, int], int]) -> dict[tuple[str, int], int]:
-        """The ends that are not reached."""
-        return {place: end for place, end in ends.items() if self.reached[place] < end}
-
-    def rest(self, ends: dict[tuple[str, int], int]) -> None:
-        """Fetches only what is missing."""
-        missing = self.missing(ends)
-        done = [TopicPartition(*place) for place in self.reached if place not in missing]
-        if done:
-            self.consumer.pause(done)
-
-    def resume(self) -> None:
-        """Goes on with every partition."""
-        self.consumer.resume([TopicPartition(*place) for place in self.reached])
+        self.reached.update((place, end) for place, (_, end) in due.items())
 
     def read(self, message: Message) -> Received | None:
         """A message as the hop takes it: None for what the hop drops, parks or gives up."""
@@ -136,4 +81,4 @@ class Replay:
 
     def close(self) -> None:
         """Ends the reader."""
-        self.consumer.close()
+        self.log.close()

@@ -133,7 +133,6 @@ def advance(
     report: Callable[[int, int], None],
 ) -> None:
     """Reads and writes up to the ends."""
-    replay.resume()
     total = sum(ends.values())
     for batch in replay.advance(ends):
         if batch:

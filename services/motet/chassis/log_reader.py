@@ -1,0 +1,174 @@
+"""Reads the log as it is: partitions by number, between offsets, without a group and without writing anything.
+
+`Log` is what a reader of stored records asks for, wherever they are stored; `LogReader` is Kafka's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
+
+from motet.chassis.errors import ConfigurationError, MotetError
+from motet.chassis.message import Message
+from motet.chassis.provision import entry
+
+Place = tuple[str, int]
+
+ANSWER_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 0.2
+# So long Kafka may say nothing while records are due: 30 s.
+SILENT_ROUNDS: Final = 150
+BATCH: Final = 5_000
+EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client has no types here
+LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+
+class LogUnreadable(MotetError):
+    """The log does not answer, or does not give the records that it says it has. Whoever asked tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The first offset that a partition has, and the one after the last that is committed."""
+
+    begin: int
+    end: int
+
+
+class Log(Protocol):
+    """Stored records of Motet's topics: in Kafka, in archived files, in a bundle of evidence."""
+
+    def places(self) -> tuple[str, list[Place]]:
+        """The cluster's id, and every partition of every topic of ours that is there."""
+
+    def bounds(self, places: Iterable[Place]) -> dict[Place, Bounds]:
+        """What partitions have now."""
+
+    def read(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Message]]:
+        """The records from a first offset up to one that is not wanted, by partition; in each partition in order, in batches."""
+
+
+class LogReader:
+    """A reader of Motet's topics in Kafka. Not for several threads at once, and one `read` at a time."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                # The client wants a name; no group is joined and no offset is committed.
+                "group.id": "motet-reader",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 20,
+                "queued.max.messages.kbytes": 65_536,
+                "check.crcs": True,
+                "log_level": 0,
+            }
+        )
+
+    def places(self) -> tuple[str, list[Place]]:
+        """The cluster's id, and every partition of every topic that `schemas/topics.yaml` describes. Raises LogUnreadable."""
+        try:
+            found = self.admin.list_topics(timeout=ANSWER_SECONDS)
+        except KafkaException as error:
+            raise LogUnreadable(f"Kafka at {self.bootstrap} does not answer: {error.args[0].str()}") from error
+        ours = sorted(name for name in found.topics if is_ours(name))
+        return found.cluster_id or "", [
+            (name, number) for name in ours for number in sorted(found.topics[name].partitions)
+        ]
+
+    def bounds(self, places: Iterable[Place]) -> dict[Place, Bounds]:
+        """What partitions have now. Raises LogUnreadable."""
+        wanted = [TopicPartition(*place) for place in places]
+        if not wanted:
+            return {}
+        level = IsolationLevel.READ_COMMITTED
+        try:
+            asked = [
+                self.admin.list_offsets(
+                    dict.fromkeys(wanted, spec), isolation_level=level, request_timeout=ANSWER_SECONDS
+                )
+                for spec in (EARLIEST, LATEST)
+            ]
+            begins, ends = (
+                {(one.topic, one.partition): future.result(ANSWER_SECONDS).offset for one, future in answers.items()}
+                for answers in asked
+            )
+        except KafkaException as error:
+            raise LogUnreadable(f"Kafka at {self.bootstrap} does not answer: {error.args[0].str()}") from error
+        return {place: Bounds(begins[place], end) for place, end in ends.items()}
+
+    def read(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Message]]:
+        """The records from a first offset up to one that is not wanted, by partition; in each partition in order, in batches.
+
+        A range ends early where its partition does: compaction and transactions leave offsets without a record. Raises LogUnreadable.
+        """
+        left = {place: end for place, (start, end) in ranges.items() if start < end}
+        self.consumer.assign([TopicPartition(*place, ranges[place][0]) for place in left])
+        silent = 0
+        try:
+            while left:
+                found = self.some()
+                silent = 0 if found else silent + 1
+                if silent > SILENT_ROUNDS:
+                    raise LogUnreadable(
+                        f"Kafka at {self.bootstrap} gave nothing for {silent * LOOK_SECONDS:g} s; still missing, up to: {left}"
+                    )
+                batch: list[Message] = []
+                done = [place for one in found if (place := self.sort(one, left, batch)) is not None]
+                if done and left:
+                    # What was read to its end would be fetched on and on, as far as it goes.
+                    self.consumer.pause([TopicPartition(*place) for place in done])
+                if batch:
+                    yield batch
+        finally:
+            self.consumer.unassign()
+
+    def sort(self, one: Any, left: dict[Place, int], batch: list[Message]) -> Place | None:
+        """Puts a message into the batch, if it is wanted; the place that is read to its end with it."""
+        place = self.place_of(one)
+        end = left.get(place)
+        if end is None:
+            return None
+        if one.error() is None and one.offset() < end:
+            batch.append(Message.of(one))
+            if one.offset() + 1 < end:
+                return None
+        del left[place]
+        return place
+
+    def some(self) -> list[Any]:
+        """What is there now; waits shortly for the first."""
+        first = self.consumer.poll(LOOK_SECONDS)
+        return [] if first is None else [first, *self.consumer.consume(BATCH - 1, 0)]
+
+    def place_of(self, message: Any) -> Place:
+        """Where a message is from; one that only says that a partition is read to its end has a place as well. Raises LogUnreadable."""
+        error = message.error()
+        if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own name for it
+            return message.topic(), message.partition()
+        if error.retriable() and not error.fatal():
+            return "", 0
+        raise LogUnreadable(f"Kafka at {self.bootstrap}: {message.topic()}:{message.partition()}: {error.str()}")
+
+    def close(self) -> None:
+        """Ends the reader."""
+        self.consumer.close()
+
+
+def is_ours(topic: str) -> bool:
+    """Whether a topic is one of Motet's."""
+    try:
+        entry(topic)
+    except ConfigurationError:
+        return False
+    return True
