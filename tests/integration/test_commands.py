@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from guide import typed
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240.0
 
@@ -66,6 +68,21 @@ def test_a_small_demo_is_equal_and_everything_is_taken(home: Path) -> None:
         one["name"] for one in status["processes"]
     }
     assert json.loads(motet(home, "rebuild", "--json"))["equal"]
+    finds_nothing_wrong(home)
+
+
+def finds_nothing_wrong(home: Path) -> None:
+    """An audit after the demo and its kills, as `docs/audit.md` shows it, to people, to programs, and as a page."""
+    for one in typed((ROOT / "docs" / "audit.md").read_text()):
+        printed = motet(home, *one.command.split()[1:])
+        assert one.says(printed), f"$ {one.command}\n{printed}\nthe page says:\n{one.output}"
+    found = json.loads(motet(home, "audit", "--json", "--html", "audit.html"))
+    assert found["violations"] == 0
+    assert found["events"] > 1_000
+    assert found["events_per_second"] > 0
+    checked = {name for name, rule in found["rules"].items() if rule["checked"]}
+    assert checked >= {"lanes", "causes", "one end", "results"}
+    assert "Nothing is wrong." in (home / "audit.html").read_text()
 
 
 def test_up_again_changes_nothing(home: Path) -> None:

@@ -16,12 +16,13 @@ CONTRACTS: Final = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
-PURE, CONFORMANCE, APART, CHASSIS, TOUCH, SIMULATOR = (
+PURE, CONFORMANCE, APART, CHASSIS, TOUCH, AUDITOR, SIMULATOR = (
     "Pure modules import no I/O",
     "Conformance knows no service",
     "Services never import each other",
     "The chassis knows no service",
     "Only the chassis and the client touch Kafka and Avro",
+    "The auditor trusts no decider and no service",
     "The simulator does no I/O and knows no service",
 )
 VIOLATIONS: Final = [
@@ -45,6 +46,9 @@ VIOLATIONS: Final = [
     (TOUCH, "hosting/commands.py", "import confluent_kafka"),
     (TOUCH, "tools/results.py", "import fastavro"),
     (TOUCH, "leases/tables.py", "import confluent_kafka"),
+    (PURE, "audit/auditor.py", "import psycopg"),
+    (AUDITOR, "audit/history.py", "from motet.plan import Plan"),
+    (AUDITOR, "audit/reading.py", "import motet.tools.answers"),
     (SIMULATOR, "simulation/world.py", "import time"),
     (SIMULATOR, "simulation/host.py", "from motet.tools import host"),
 ]

@@ -78,6 +78,16 @@ class Codec:
 
     def decode(self, value: bytes | None) -> Record:
         """The record in a message's value. Raises Undecodable; RegistryUnavailable passes through."""
+        kind, datum = self.datum(value)
+        try:
+            return kind.from_avro(datum)
+        except (ValueError, TypeError, LookupError) as error:
+            raise Undecodable(
+                "BROKEN_AVRO", f"the value is no {kind.FULL_NAME}: {type(error).__name__}: {error}"
+            ) from error
+
+    def datum(self, value: bytes | None) -> tuple[type[Record], dict[str, Any]]:
+        """A record's class and its content as plain data. Raises as `decode` does."""
         if value is None:
             raise Undecodable("NULL_VALUE", "the value is null; this topic knows no tombstones")
         if len(value) < PREFIX.size or value[0] != MAGIC:
@@ -91,7 +101,6 @@ class Codec:
         buffer.seek(PREFIX.size)
         try:
             datum: Any = fastavro.schemaless_reader(buffer, writer_schema, own)
-            record = kind.from_avro(datum)
         # fastavro raises whatever its innermost read raises: there is no root to catch.
         except (
             EOFError,
@@ -110,7 +119,7 @@ class Codec:
         left = len(value) - buffer.tell()
         if left:
             raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {kind.FULL_NAME} of schema {schema_id}")
-        return record
+        return kind, datum
 
     def as_in(self, value: bytes, like: bytes) -> bytes:
         """A record of ours in the schema of another value; as it is where that one is of another type, or cannot hold what it says."""

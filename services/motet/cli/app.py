@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from motet.chassis.errors import MotetError
 from motet.cli import (
+    auditing,
     bench,
     dead_letters,
     demo,
@@ -43,6 +44,7 @@ app.add_typer(past.app, name="at", rich_help_panel="The past")
 app.command(rich_help_panel="The past")(past.compare)
 for history_command in (replaying.replay, replaying.record):
     app.command(rich_help_panel="The past")(history_command)
+app.command(rich_help_panel="Proof")(auditing.audit)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
     *(lines.resources, looking.approvals, looking.compensations, looking.conflicts, looking.budgets, looking.breakers),

@@ -1,0 +1,95 @@
+"""`motet audit`: replays the topics and says what is wrong with them, to people, to programs and in CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress
+
+from motet.chassis.codec import Codec
+from motet.cli.connection import settings
+from motet.cli.output import JsonOption, console, errors, show, table
+
+if TYPE_CHECKING:
+    from motet.audit.finding import Finding
+    from motet.audit.reading import Audit
+
+VIOLATED: Final = 1
+# Findings that people are shown; `--json` has more.
+SHOWN: Final = 10
+
+
+def audit(
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Also write a page with a picture of each finding.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Reads every topic from its first record and verifies it: schemas, lanes, digests, causes, ends, effects, approvals, tokens, tenants.
+
+    It only reads, and asks no service. The exit code is 0 if nothing is wrong, 1 if something is, 2 if the log could not be read.
+    """
+    from motet.audit import reading  # noqa: PLC0415
+    from motet.audit.picture import page  # noqa: PLC0415
+    from motet.chassis.log_reader import LogReader  # noqa: PLC0415
+    from motet.chassis.registry import Registry  # noqa: PLC0415
+
+    where = settings()
+    registry, log = Registry(where.schema_registry_url), LogReader(where.kafka_bootstrap)
+    try:
+        if json or not console.is_terminal:
+            found = reading.audit(log, Codec(registry), lambda *_: None)
+        else:
+            with Progress(console=errors, transient=True) as progress:
+                task = progress.add_task("records", total=None)
+                found = reading.audit(
+                    log, Codec(registry), lambda done, total: progress.update(task, completed=done, total=total)
+                )
+        if html is not None:
+            html.write_text(page(found, log, Codec(registry)))
+    finally:
+        log.close()
+        registry.close()
+    if json:
+        show(found.as_json())
+    else:
+        tell(found)
+    if found.violations:
+        raise typer.Exit(VIOLATED)
+
+
+def tell(found: Audit) -> None:
+    """For people."""
+    rows = [
+        [
+            one.name,
+            f"{one.checked:,}",
+            f"[red]{one.violations:,}[/]" if one.violations else "[green]0[/]",
+            escape(" ".join(one.fact.split())),
+        ]
+        for one in found.rules.values()
+    ]
+    table(["rule", "checked", "violations", "what holds"], rows)
+    for one in found.findings[:SHOWN]:
+        tell_finding(one)
+    first = found.first
+    console.print()
+    if first is None:
+        verdict = "[green]nothing is wrong[/]"
+    else:
+        verdict = f"[red]{found.violations:,} violations[/]; the first bad record is {first.where}"
+    rate = f"{found.events:,} events in {found.seconds:.1f} s, {found.events_per_second:,} a second"
+    console.print(f"{rate}; {verdict}", soft_wrap=True)
+    console.print(f"open: {found.open_plans:,} plans, {found.open_commands:,} commands", soft_wrap=True)
+    for sentence in found.left_out:
+        console.print(f"not checked: {sentence}", markup=False, soft_wrap=True)
+
+
+def tell_finding(one: Finding) -> None:
+    """One record that breaks a rule."""
+    console.print(f"\n[bold red]{one.rule}[/] [bold]{escape(one.where)}[/]", soft_wrap=True)
+    console.print(f"  {one.said}", markup=False, soft_wrap=True)
+    console.print(f"  {one.advice}", markup=False, soft_wrap=True)
