@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.waiting import wait_until
-from motet.client import Budget, Call, Client, Mode, Outcome, Refused, command
-from motet.records import CommandRefused, PlanAdmitted, PlanEnded
+from motet.client import Budget, Call, Client, Mode, Outcome, Refused, Submitted, command
+from motet.records import CallsStarted, CommandRefused, PlanAdmitted, PlanEnded, PlanRejected
 from world import World
 
 SECONDS: Final = 40.0
@@ -45,6 +46,20 @@ def leave_alone(world: World) -> None:
     """No coordinator runs."""
     if (process := world.running.pop("coordinator", None)) is not None:
         assert process.stop() == 0
+
+
+def started(client: Client, plan: Submitted) -> bool:
+    """Whether a plan has its resources and its first calls are out."""
+    return any(
+        isinstance(one.record, CallsStarted) and one.record.plan_id == plan.plan_id
+        for one in client.events(tenant=client.tenant, follow=False)
+    )
+
+
+def deposits(account: str, count: int) -> list[Call]:
+    """One behind the other."""
+    call = Call("crash.deposit", {"account": account, "amount": 1})
+    return [replace(call, after=[f"c{index - 1}"] if index else []) for index in range(count)]
 
 
 def shown(outcome: Outcome) -> tuple[Any, ...]:
@@ -139,3 +154,83 @@ def test_one_host_buries_or_forwards_what_came_wrong(shared_world: World, client
     assert len([one for one in events if isinstance(one, PlanAdmitted)]) == 2
     shared_world.await_no_lag("coordinator", "agents", "projector")
     assert shared_world.sql(where, (shared_world.tenant,)) == [("coordinator",)]
+
+
+def test_a_key_has_one_order_whichever_way_its_commands_come(shared_world: World, client: Client) -> None:
+    """A plan, and one of another mode and a wrong partition under its key, while the coordinator's door rests: the second is refused."""
+    leave_alone(shared_world)
+    shared_world.coordinator(MOTET_OPEN_PLANS="1")
+    # One open plan, and so the door rests.
+    domain, key = "one-order", "two-plans"
+    held = client.submit([Call("crash.big", {"size": 1}, approval=True)], domain=domain)
+    wait_until(
+        lambda: shared_world.sql("SELECT 1 FROM motet.approvals WHERE plan_id = %s", (held.plan_id,)) == [(1,)],
+        SECONDS,
+        "an approval is asked for",
+    )
+    call = Call("crash.send", {"text": "who was first"})
+    assert client.run([call], mode="choreographed", domain=domain, idempotency_key=key).status == "SUCCEEDED"
+    astray = command([call], tenant=shared_world.tenant, domain=domain, agent="misplacing", idempotency_key=key)
+    record_key = domain_key(shared_world.tenant, domain)
+    producer = shared_world.producer()
+    partition = (partition_of(record_key, 4) + 1) % 4
+    producer.produce("motet.commands", client.codec.encode("motet.commands", astray), record_key, partition)
+    producer.flush()
+    taken = "SELECT next_offset FROM coordinator.shard_offset WHERE topic = 'motet.commands' AND partition = %s"
+    end = len([one for one in shared_world.messages("motet.commands") if one.partition == partition])
+    wait_until(lambda: shared_world.sql(taken, (partition,)) == [(end,)], SECONDS, "it is sent to its own partition")
+    leave_alone(shared_world)
+    coordinate(shared_world)
+
+    def answers() -> list[Any]:
+        found = client.events(domain=domain, tenant=shared_world.tenant, follow=False)
+        mine = [one.record for one in found if isinstance(one.record, PlanAdmitted | PlanRejected)]
+        return [one for one in mine if one.agent == "misplacing"]
+
+    wait_until(lambda: bool(answers()), SECONDS, "the second one is answered")
+    assert {reason.code for one in answers() for reason in getattr(one, "reasons", ())} == {"KEY_REUSED"}
+    client.direct.cancel(held.plan_id, "enough")
+
+
+def test_hybrid_plans_that_have_their_resources_end_without_the_coordinator(
+    shared_world: World, client: Client
+) -> None:
+    """It is killed once a plan was granted: that plan runs to its end, one that uses nothing too; one that asks waits until it is back."""
+    coordinate(shared_world)
+    shared_world.running["tools-crash_tools"].kill()
+    granted = client.submit(deposits("shared", 4), mode="hybrid", domain="outage")
+    wait_until(lambda: started(client, granted), SECONDS, "its resources are granted")
+    shared_world.running.pop("coordinator").kill()
+    asks = client.submit(deposits("shared", 2), mode="hybrid", domain="outage")
+    shared_world.tools("crash_tools")
+    assert [one.result for one in granted.wait(SECONDS).results] == ["1", "2", "3", "4"]
+    assert client.run(FREE[:1], mode="hybrid", domain="outage").status == "SUCCEEDED"
+    assert client.run(FREE[:1], mode="choreographed", domain="outage").status == "SUCCEEDED"
+    orchestrated = client.submit(deposits("another", 1), domain="outage")
+    shared_world.await_no_lag("agents", "tools-crash")
+    assert not started(client, asks)
+    assert not orchestrated.future.done()
+    coordinate(shared_world)
+    assert [one.result for one in asks.wait(SECONDS).results] == ["5", "6"]
+    assert orchestrated.wait(SECONDS).status == "SUCCEEDED"
+
+
+def test_orchestrated_plans_go_on_without_the_agents_service(shared_world: World, client: Client) -> None:
+    """But for those behind what a hybrid plan has, which keeps its place and goes first once its host is back."""
+    coordinate(shared_world)
+    shared_world.running["tools-crash_tools"].kill()
+    hosted = client.submit(deposits("held", 2), mode="hybrid", domain="headless")
+    wait_until(lambda: started(client, hosted), SECONDS, "its resources are granted")
+    shared_world.running["agents"].kill()
+    shared_world.tools("crash_tools")
+    behind = client.submit(deposits("held", 1), domain="headless")
+    free = client.submit(FREE[:1], mode="choreographed", domain="headless")
+    assert client.run(deposits("own", 3), domain="headless").status == "SUCCEEDED"
+    shared_world.await_no_lag("coordinator", "tools-crash")
+    assert not started(client, behind)
+    assert not hosted.future.done()
+    assert not free.future.done()
+    shared_world.agents()
+    assert [one.result for one in hosted.wait(SECONDS).results] == ["1", "2"]
+    assert [one.result for one in behind.wait(SECONDS).results] == ["3"]
+    assert free.wait(SECONDS).status == "SUCCEEDED"

@@ -27,7 +27,7 @@ from world import with_topics
 
 TOPICS: Final = {
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.contracts"),
-    *("motet.events", "motet.forwarded", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
+    *("motet.events", "motet.commands", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
     "motet.invocations.fault",
 }
 # What caused what, in hops of inputs, of timers, and of effects that ended outside a hop.

@@ -165,7 +165,7 @@ class Hop:
             return None
         if source.door and partition_of(key, self.tools.partitions) != message.partition:
             if self.is_ours(source, record):
-                self.forward(key, value, record.FULL_NAME)
+                self.forward(message.topic, key, value, record.FULL_NAME)
             return None
         return self.received(message, key, record, message.timestamp_ms)
 
@@ -257,11 +257,11 @@ class Hop:
         self.rows.append(Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace))
         self.position += 1
 
-    def forward(self, key: bytes, value: bytes, kind: str) -> None:
-        """Sends a command that another client's partitioner misplaced to its own partition, byte for byte."""
+    def forward(self, topic: str, key: bytes, value: bytes, kind: str) -> None:
+        """Sends a command to its own partition of its door, byte for byte: there it gets its place in the one order that all see."""
         event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
         target = partition_of(key, self.tools.partitions)
-        self.append(self.tools.service.forwarded, target, key, value, kind, event_id, None)
+        self.append(topic, target, key, value, kind, event_id, None)
 
     def dead_letter(self, message: Message, code: str, reason: str, *, park: bool) -> None:
         """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""

@@ -108,10 +108,19 @@ def find(hop: Hop, repair: Repair) -> Letter | None:
 
 
 def again(hop: Hop, letter: Letter, now_ms: int) -> list[Received]:
-    """A dead letter's record as it would have been taken. Raises Undecodable if it still cannot be."""
+    """A dead letter's record as it would have been taken. Raises Undecodable if it still cannot be.
+
+    A command knocks once more: it may be another service's, and its place in the door's order is where all see it.
+    """
+    message = letter.message
     if letter.code == "NOT_ON_A_LANE":
-        raise Undecodable(letter.code, f"only Motet's services write to {letter.message.topic}: discard it")
-    return taken(hop, letter.message, now_ms)
+        raise Undecodable(letter.code, f"only Motet's services write to {message.topic}: discard it")
+    found = taken(hop, message, now_ms)
+    if not hop.inputs[message.topic].door:
+        return found
+    for one in found:
+        hop.forward(one.topic, one.key, one.value, one.record.FULL_NAME)
+    return []
 
 
 def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
@@ -122,7 +131,7 @@ def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
         door.check(message.topic, key, record)
         if partition_of(key, hop.tools.partitions) != message.partition:
             if hop.is_ours(hop.inputs[message.topic], record):
-                hop.forward(key, message.value or b"", record.FULL_NAME)
+                hop.forward(message.topic, key, message.value or b"", record.FULL_NAME)
             return []
     return [hop.received(message, key, record, now_ms)]
 

@@ -142,8 +142,6 @@ class Service:
     # Several services read one door. Each command is forwarded, answered or buried by the one that owns it; the others see it and leave it
     # alone. None stands for a record that cannot be read.
     owns: Callable[[Command | None], bool] = everything
-    # Where commands go that came into another partition of its door than their own.
-    forwarded: str = "motet.forwarded"
     # What one process of the service does at a time, now and then (`singleton.py`).
     jobs: tuple[Job, ...] = ()
     # The newest version of the rules that it decides by. The journal says which one a batch was decided by.

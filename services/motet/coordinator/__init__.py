@@ -1,7 +1,7 @@
 """The coordinator: hosts orchestrated plans, and keeps the lines of all resources.
 
-Consumes `motet.commands` (the door), `motet.forwarded`, `motet.results`, `motet.timers`, `motet.contracts`, `motet.repairs` and
-`motet.requests`; produces `motet.events`, `motet.grants`, `motet.invocations.<toolset>`, `motet.forwarded`, `motet.timers`, `motet.repairs`, `motet.merges` and
+Consumes `motet.commands` (the door), `motet.results`, `motet.timers`, `motet.contracts`, `motet.repairs` and
+`motet.requests`; produces `motet.events`, `motet.grants`, `motet.invocations.<toolset>`, `motet.timers`, `motet.repairs`, `motet.merges` and
 `motet.dead-letters`. Its decisions are the pure modules `motet.plan` and `motet.resources`; `motet.hosting` turns what they decide into
 records.
 """

@@ -20,6 +20,9 @@ EXPIRE: Final = (
     "ORDER BY answered_at LIMIT %s))"
 )
 
+# In place of a digest: no command's.
+ELSEWHERE: Final = ""
+
 
 @dataclass(slots=True)
 class Known:
@@ -43,10 +46,13 @@ class Commands(Answered[Known]):
         self.expiring: psycopg.Cursor[Any] | None = None
         self.expired_at = 0
 
-    def note(self, key: str, content: str, now: int) -> None:
-        """Another host answers the command of a key: here the key is taken as well, so that it stands for one thing in all modes."""
+    def note(self, key: str, now: int) -> None:
+        """Another host answers the command of a key: here the key is taken as well, so that it stands for one thing in all modes.
+
+        What it asked for need not be known: the content says who answers, so no command that is answered here has the same.
+        """
         if self.find(key, now) is None:
-            self.put(key, Known("", content, "ENDED", answered_at=now))
+            self.put(key, Known("", ELSEWHERE, "ENDED", answered_at=now))
 
     def answer(self, key: str, event_id: str, answer: str, now: int) -> None:
         """A command that was open has its answer."""

@@ -58,7 +58,6 @@ from motet.records import (
 )
 
 COMMANDS: Final = "motet.commands"
-FORWARDED: Final = "motet.forwarded"
 CONTRACTS: Final = "motet.contracts"
 TIMERS: Final = "motet.timers"
 
@@ -84,12 +83,11 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
             Input(CONTRACTS, rank=0),
             Input(RESULTS[name], rank=1),
             Input(TIMERS, rank=2),
-            Input(FORWARDED, rank=3),
-            Input(COMMANDS, rank=4, door=True),
-            Input(REPAIRS, rank=5),
+            Input(COMMANDS, rank=3, door=True),
+            Input(REPAIRS, rank=4),
             Input(hears, rank=1),
         ),
-        outputs=(EVENTS, FORWARDED, TIMERS, REPAIRS, says, "motet.merges", "motet.dead-letters"),
+        outputs=(EVENTS, COMMANDS, TIMERS, REPAIRS, says, "motet.merges", "motet.dead-letters"),
         open=partial(
             Host, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
         ),
@@ -227,7 +225,7 @@ class Host(Inert):
         key = key_of(command)
         if isinstance(command, SetBudget) and self.commands.find(key, now) is None:
             set_budget(self.schedule, command)
-        self.commands.note(key, command_digest(command), now)
+        self.commands.note(key, now)
 
     def counted_elsewhere(self, plan: Plan) -> Reason | None:
         """Why a plan cannot be hosted here whose agent has a budget: two hosts that count for themselves would let twice as much pass."""

@@ -39,12 +39,11 @@ from motet.records import (
 )
 
 COMMANDS: Final = "motet.lease-commands"
-FORWARDED: Final = "motet.lease-forwarded"
 TIMERS: Final = "motet.lease-timers"
 
 
 def service(settings: Settings) -> Service:
-    """The lease service. Time is taken before commands that came over, and the door last."""
+    """The lease service. Time is taken before commands."""
     limits = LeaseLimits(
         resources=settings.lease_resources,
         lease_seconds=settings.lease_seconds,
@@ -56,18 +55,16 @@ def service(settings: Settings) -> Service:
         name="leases",
         inputs=(
             Input(TIMERS, rank=0),
-            Input(FORWARDED, rank=1),
-            Input(COMMANDS, rank=2, door=True),
-            Input(REPAIRS, rank=3),
+            Input(COMMANDS, rank=1, door=True),
+            Input(REPAIRS, rank=2),
         ),
-        outputs=(EVENTS, FORWARDED, TIMERS, "motet.merges", "motet.dead-letters"),
+        outputs=(EVENTS, COMMANDS, TIMERS, "motet.merges", "motet.dead-letters"),
         open=partial(
             Leases, limits=limits, open_leases=settings.open_leases, window_seconds=settings.command_window_seconds
         ),
         schema="leases",
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
-        forwarded=FORWARDED,
         jobs=(cleaning(settings.command_window_seconds),),
     )
 
