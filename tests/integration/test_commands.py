@@ -85,6 +85,22 @@ def finds_nothing_wrong(home: Path) -> None:
     assert "Nothing is wrong." in (home / "audit.html").read_text()
 
 
+@pytest.mark.timeout(300)
+def test_plans_have_one_history_in_every_mode(home: Path) -> None:
+    """`motet demo --modes --json`: orchestrated, hybrid, and choreographed while no coordinator runs; somebody is killed in each round."""
+    result = json.loads(motet(home, "demo", "--modes", "--json", "--seed", "3", "--scenarios", "16", "--kills", "1"))
+    rounds = {(one["mode"], one["versions"]): one for one in result["rounds"]}
+    assert len(rounds) == 6
+    for (mode, versions), one in rounds.items():
+        assert one["coordinator"] is (mode != "choreographed")
+        assert one["histories_equal"] == one["admitted"]
+        assert one["admitted"] == (1 if (mode, versions) == ("choreographed", False) else one["plans"])
+        assert one["calls_equal"] == one["calls"]
+        assert one["scenarios_equal"] == one["scenarios"]
+        assert len(one["killed"]) == 1
+    assert result["equal"] is True
+
+
 def test_up_again_changes_nothing(home: Path) -> None:
     """What runs stays, with its process ids."""
     before = {one["name"]: one["pid"] for one in json.loads(motet(home, "status", "--json"))["processes"]}

@@ -1,9 +1,7 @@
-"""The same plans in each mode that admits them: the same committed history, the same state, and one serial order where they conflict."""
+"""Plans of two modes that want the same accounts: one serial order. The leaderboard's plans are compared in `test_commands.py`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -11,75 +9,27 @@ from typing import Final
 
 import pytest
 
-from motet.chassis.canonical import canonical_json, compact
+from motet.chassis.canonical import canonical_json
 from motet.chassis.codec import Codec
 from motet.chassis.identity import domain_key, partition_of
-from motet.client import Client, Outcome
-from motet.demo import agents, bank, dataset, reference
+from motet.client import Client
+from motet.demo import agents, bank
 from motet.demo.contention import what_happened
-from motet.demo.plans import scenario_plans
 from motet.plan import plan_id_of
 from motet.records import Merged, Mode, ReserveResources, SubmitPlan
 from world import World
 
-TOOLSETS: Final = ("bank", "filesystem", "maths")
-CLASSES: Final = {"GorillaFileSystem", "MathAPI"}
-SCENARIOS: Final = [one for one in dataset.scenarios() if set(one.classes) <= CLASSES]
 TRANSFERS: Final = 320
 TELLERS: Final = 12
 
 
 @pytest.fixture(scope="module")
 def client(shared_world: World) -> Client:
-    """Both hosts and the demo's tools."""
+    """Both hosts and the bank."""
     shared_world.coordinator()
     shared_world.agents()
-    for name in TOOLSETS:
-        shared_world.start(f"tools-{name}", "tools", "serve", f"motet.demo.toolsets.{name}")
+    shared_world.start("tools-bank", "tools", "serve", "motet.demo.toolsets.bank")
     return shared_world.client()
-
-
-def freest(plan: SubmitPlan) -> Mode:
-    """The mode with the least between a plan and its tools that still admits it: only mathematics uses nothing."""
-    return "CHOREOGRAPHED" if all(call.tool.startswith("maths.") for call in plan.calls) else "HYBRID"
-
-
-def conversations(tenant: str, mode: Mode | None) -> list[list[SubmitPlan]]:
-    """The scenarios' plans, in one mode or each in its freest."""
-    return [
-        [replace(plan, tenant=tenant, mode=mode or freest(plan)) for plan in scenario_plans(one)] for one in SCENARIOS
-    ]
-
-
-def states(world: World, tenant: str) -> dict[str, str]:
-    """The final state of each scenario's file system."""
-    rows = world.sql("SELECT domain, state::text FROM tools_filesystem.instance WHERE tenant = %s", (tenant,))
-    return {domain: compact(json.loads(state)) for domain, state in rows}
-
-
-def histories(outcomes: Sequence[Sequence[Outcome]]) -> list[list[str | None]]:
-    """The committed histories' digests."""
-    return [[one.history_sha256 for one in conversation] for conversation in outcomes]
-
-
-@pytest.mark.timeout(240)
-def test_real_plans_have_one_history_in_every_mode(shared_world: World, client: Client) -> None:
-    """The leaderboard's scenarios of two API classes: orchestrated, hybrid, and each plan in the freest mode that admits it."""
-    runs = {}
-    for mode in ("ORCHESTRATED", "HYBRID", None):
-        tenant = f"{shared_world.tenant}-{mode or 'freest'}".lower()
-        outcomes = agents.run_all(client, conversations(tenant, mode), lambda: None)
-        assert all(one.status == "SUCCEEDED" for conversation in outcomes for one in conversation)
-        results = [[one.results for one in conversation] for conversation in outcomes]
-        runs[mode] = (histories(outcomes), results, states(shared_world, tenant))
-    assert sum(map(len, runs["ORCHESTRATED"][0])) > 100
-    assert runs["HYBRID"] == runs["ORCHESTRATED"]
-    assert runs[None] == runs["ORCHESTRATED"]
-    chosen = [plan.mode for conversation in conversations("t", None) for plan in conversation if plan.calls]
-    assert chosen.count("CHOREOGRAPHED") >= 3
-    expected = reference.run_all(SCENARIOS)
-    wanted = {one.id: compact(expected[one.id].states["GorillaFileSystem"]) for one in SCENARIOS}
-    assert runs[None][2] == wanted
 
 
 def entries(world: World, codec: Codec, key: bytes) -> dict[tuple[str, int], str]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from motet.chassis.canonical import canonical_json, compact
 from motet.demo import apis, dataset, plans, reference
 from motet.demo.toolsets import MODULES
 from motet.plan import Contracts, Limits, Plan, admit
-from motet.records import Meta, SubmitPlan
+from motet.records import Meta, Mode, SubmitPlan
 from motet.tools import Context, Tool, load
 
 SCENARIOS: Final = dataset.scenarios()
@@ -93,6 +94,28 @@ def test_every_plan_is_admitted() -> None:
     assert admitted == 1_142
     assert [codes for _, codes in refused] == [["EMPTY_PLAN"]] * 3
     assert all(isinstance(command, SubmitPlan) and not command.calls for command, _ in refused)
+
+
+def admitted(mode: Mode, *, versions: bool) -> int:
+    """How many of the 931 plans with calls a mode admits."""
+    known = contracts()
+    written = [plans.scenario_plans(scenario) for scenario in SCENARIOS]
+    commands = [
+        replace(command, mode=mode)
+        for one in written
+        for command in (plans.versioned(one) if versions else one)
+        if command.calls
+    ]
+    assert len(commands) == 931
+    return sum(isinstance(admit(command, "p", 100, known, LIMITS, 0), Plan) for command in commands)
+
+
+def test_which_plans_a_mode_admits() -> None:
+    """Everything but what uses an object choreographed; and that too, once its calls say which version they expect."""
+    assert admitted("CHOREOGRAPHED", versions=False) == 10
+    assert admitted("HYBRID", versions=False) == 931
+    modes: tuple[Mode, ...] = ("ORCHESTRATED", "CHOREOGRAPHED", "HYBRID")
+    assert [admitted(mode, versions=True) for mode in modes] == [931] * 3
 
 
 def test_objects_kept_as_json_between_calls_behave_like_objects_in_memory() -> None:

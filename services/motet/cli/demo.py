@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from motet.cli.output import JsonOption, console, errors, program, show
+from motet.cli.output import JsonOption, console, errors, program, show, table
 from motet.cli.running import core_services, tool_service
-from motet.platform import Platform
+from motet.modes import COORDINATOR
+from motet.platform import Platform, ServiceSpec
 from motet.platform.finding import home
+
+if TYPE_CHECKING:
+    from motet.demo.run import Demo
 
 FAILED = 1
 LARGEST_SEED = 10**6
@@ -23,6 +27,10 @@ def demo(
     scenarios: Annotated[int, typer.Option(min=1, max=200, help="Scenarios of the leaderboard.")] = 200,
     transfers: Annotated[int, typer.Option(min=8, max=1_000_000, help="Transfers of the bank.")] = 10_000,
     kills: Annotated[int, typer.Option(min=0, max=100, help="Kills in each half.")] = 3,
+    modes: Annotated[
+        bool,
+        typer.Option("--modes", help="The scenarios in each mode, instead: are their histories equal (docs/modes.md)?"),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Runs real agents' calls and a contended bank through Motet, kills services on the way, and compares with plain serial runs.
@@ -32,24 +40,14 @@ def demo(
     from motet.demo import dataset  # noqa: PLC0415  the demo's own packages are needed for nothing else
     from motet.demo.report import next_steps, report  # noqa: PLC0415
     from motet.demo.run import Demo, run  # noqa: PLC0415
-    from motet.demo.toolsets import MODULES  # noqa: PLC0415
 
     chosen = seed if seed is not None else random.SystemRandom().randrange(LARGEST_SEED)
     asked = Demo(chosen, f"{time.strftime('%m%d-%H%M%S')}-{chosen}", dataset.scenarios()[:scenarios], transfers, kills)
-    services = [*core_services(), *(tool_service(module) for module in MODULES)]
-    errors.print(
-        f"seed {chosen}; starting Kafka, PostgreSQL, the schema registry and {len(services)} services under {home()} …",
-        soft_wrap=True,
-    )
-    platform = Platform.up(home(), services, report=lambda name: errors.print(f"  {name} is up", highlight=False))
-    columns = (
-        TextColumn("{task.description:12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("plans"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=errors) as bars:
+    if modes:
+        compare(asked, json)
+        return
+    platform = bring_up(chosen, core_services())
+    with progress() as bars:
         tasks = {half: bars.add_task(half, total=None) for half in ("real input", "contention")}
         result = run(asked, platform, lambda half, done, total: bars.update(tasks[half], completed=done, total=total))
     if json:
@@ -59,3 +57,56 @@ def demo(
         console.print(next_steps(result, program()), markup=False, soft_wrap=True)
     if not result.equal:
         raise typer.Exit(FAILED)
+
+
+def compare(asked: Demo, json: bool) -> None:
+    """The scenarios in each mode, beside each other. A coordinator is there only once its rounds come."""
+    from motet.demo.modes import run  # noqa: PLC0415  as above
+    from motet.demo.report import COMPARED, compared, verdict  # noqa: PLC0415
+
+    core = core_services()
+    platform = bring_up(asked.seed, [one for one in core if one.name != COORDINATOR])
+    coordinator = next(one for one in core if one.name == COORDINATOR)
+    with progress() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def told(way: str, done: int, total: int) -> None:
+            tasks[way] = tasks[way] if way in tasks else bars.add_task(way)
+            bars.update(tasks[way], completed=done, total=total)
+
+        result = run(asked, platform, coordinator, told)
+    if json:
+        show(result.as_json())
+    else:
+        console.print(
+            f"\nThe {len(asked.scenarios)} scenarios of the leaderboard in each mode, every plan beside the same plan orchestrated, and beside\n"
+            "the same calls on the same classes, one after another, in plain Python:\n"
+        )
+        table(COMPARED, compared(result))
+        console.print(f"\n{verdict(result)}", soft_wrap=True)
+    if not result.equal:
+        raise typer.Exit(FAILED)
+
+
+def bring_up(seed: int, core: list[ServiceSpec]) -> Platform:
+    """Servers, some of Motet's own services, and all of the demo's tools."""
+    from motet.demo.toolsets import MODULES  # noqa: PLC0415  as above
+
+    services = [*core, *(tool_service(module) for module in MODULES)]
+    errors.print(
+        f"seed {seed}; starting Kafka, PostgreSQL, the schema registry and {len(services)} services under {home()} …",
+        soft_wrap=True,
+    )
+    return Platform.up(home(), services, report=lambda name: errors.print(f"  {name} is up", highlight=False))
+
+
+def progress() -> Progress:
+    """Bars for people who wait."""
+    columns = (
+        TextColumn("{task.description:22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("plans"),
+        TimeElapsedColumn(),
+    )
+    return Progress(*columns, console=errors)

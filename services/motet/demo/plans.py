@@ -7,12 +7,18 @@ nothing, and run in parallel. No `after` edge is needed.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
 from motet.chassis.canonical import canonical_json
 from motet.demo import apis
 from motet.demo.dataset import Call, Scenario
-from motet.records import PlannedCall, SubmitPlan
+from motet.records import ExpectedVersion, PlannedCall, SubmitPlan
 
 TENANT = "bfcl"
+WITHOUT_OBJECT: Final = frozenset(apis.TOOLSETS[name] for name in apis.STATELESS)
 
 
 def setup_plan(scenario: Scenario) -> SubmitPlan:
@@ -39,9 +45,32 @@ def scenario_plans(scenario: Scenario) -> tuple[SubmitPlan, ...]:
     return (setup_plan(scenario), *(turn_plan(scenario, turn) for turn in range(len(scenario.turns))))
 
 
+def versioned(plans: Sequence[SubmitPlan]) -> tuple[SubmitPlan, ...]:
+    """A scenario's plans for modes without lines: each call says which version of its object it expects, and comes behind the last on it.
+
+    An object's version is how often it was written, and each call writes its own once, so the agent knows it.
+    """
+    written: Counter[str] = Counter()
+    return tuple(replace(plan, calls=tuple(_expecting(plan, written))) for plan in plans)
+
+
 def tool(call: Call) -> str:
     """The full name of the tool that runs a call."""
     return f"{apis.TOOLSETS[call.class_name]}.{call.function}"
+
+
+def _expecting(plan: SubmitPlan, written: Counter[str]) -> Iterator[PlannedCall]:
+    last: dict[str, str] = {}
+    for call in plan.calls:
+        toolset = call.tool.partition(".")[0]
+        if toolset in WITHOUT_OBJECT:
+            yield call
+            continue
+        resource = f"{toolset}:{plan.domain}"
+        after = (last[resource],) if resource in last else ()
+        yield replace(call, after=after, expected_versions=(ExpectedVersion(resource, written[resource]),))
+        written[resource] += 1
+        last[resource] = call.call_id
 
 
 def _planned(index: int, tool_name: str, arguments: str) -> PlannedCall:

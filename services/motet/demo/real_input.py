@@ -15,6 +15,7 @@ from motet.client import Client, Outcome
 from motet.demo import agents, apis, reference
 from motet.demo.dataset import Scenario
 from motet.demo.plans import scenario_plans
+from motet.records import SubmitPlan
 from motet.tools.host import schemas_of
 
 SHOWN_DIFFERENCES = 5
@@ -32,6 +33,8 @@ class RealInput:
     calls_equal: int
     seconds: float
     differences: tuple[str, ...]
+    # The digest of each plan's committed history; None for a turn without calls.
+    histories: tuple[tuple[str | None, ...], ...]
 
     @property
     def equal(self) -> bool:
@@ -40,10 +43,15 @@ class RealInput:
 
 
 def run(
-    client: Client, postgres_url: str, tenant: str, scenarios: Sequence[Scenario], ended: Callable[[], None]
+    client: Client,
+    postgres_url: str,
+    tenant: str,
+    scenarios: Sequence[Scenario],
+    ended: Callable[[], None],
+    plans_of: Callable[[Scenario], Sequence[SubmitPlan]] = scenario_plans,
 ) -> RealInput:
-    """Runs all scenarios at once, an agent each, and compares."""
-    conversations = [[replace(plan, tenant=tenant) for plan in scenario_plans(one)] for one in scenarios]
+    """Runs all scenarios at once, an agent each, and compares. `plans_of` says how a scenario is written as plans."""
+    conversations = [[replace(plan, tenant=tenant) for plan in plans_of(one)] for one in scenarios]
     began = time.monotonic()
     outcomes = agents.run_all(client, conversations, ended)
     seconds = time.monotonic() - began
@@ -75,6 +83,7 @@ def run(
         equal_calls,
         seconds,
         tuple(differences[:SHOWN_DIFFERENCES]),
+        tuple(tuple(outcome.history_sha256 for outcome in conversation) for conversation in outcomes),
     )
 
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from motet.demo.modes import WITHOUT_COORDINATOR, Comparison, Round
 from motet.demo.run import Result
+
+COMPARED: Final = (
+    *("mode", "calls", "coordinator", "plans admitted", "histories equal", "results equal", "final states equal"),
+    *("killed", "time"),
+)
 
 
 def report(result: Result) -> str:
@@ -35,6 +43,36 @@ def report(result: Result) -> str:
     verdict = "[bold green]All equal.[/]" if result.equal else "[bold red]NOT EQUAL.[/]"
     lines += ["", f"{verdict} {result.seconds:.0f} s in all. Everything still runs; look further:"]
     return "\n".join(lines)
+
+
+def compared(result: Comparison) -> list[list[str]]:
+    """The rows of the comparison of modes, under `COMPARED`."""
+    return [row(result, one) for one in result.rounds]
+
+
+def row(result: Comparison, one: Round) -> list[str]:
+    """One way."""
+    serial = one.compared
+    return [
+        one.way.mode.lower(),
+        "expect versions" if one.way.versions else "as written",
+        "none runs" if one.way in WITHOUT_COORDINATOR else "runs",
+        f"{one.admitted:,} of {one.plans:,}",
+        of(result.histories_equal(one), one.admitted),
+        of(serial.calls_equal, serial.calls) if serial else "",
+        of(serial.scenarios_equal, serial.scenarios) if serial else "",
+        ", ".join(kill.service for kill in one.kills) or "nobody",
+        f"{one.seconds:.1f} s",
+    ]
+
+
+def verdict(result: Comparison) -> str:
+    """All in all."""
+    differences = [f"  {one}" for way in result.rounds if way.compared for one in way.compared.differences]
+    if differences:
+        return "\n".join(["[red]Differences[/]", *differences, "[bold red]NOT EQUAL.[/]"])
+    good = "[bold green]All equal.[/]" if result.equal else "[bold red]NOT EQUAL.[/]"
+    return f"{good} {result.seconds:.0f} s in all (seed {result.seed} repeats the kills). Everything still runs."
 
 
 def next_steps(result: Result, motet: str) -> str:

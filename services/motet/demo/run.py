@@ -104,12 +104,18 @@ def run(demo: Demo, platform: Platform, progress: Callable[[str, int, int], None
             counted(second_killer, "contention", plans, progress),
         )
     seconds = time.monotonic() - began
+    settle(platform)
+    return Result(demo.seed, first, second, (*first_killer.done, *second_killer.done), seconds)
+
+
+def settle(platform: Platform) -> None:
+    """Waits until every service has caught up."""
+    services = [one.name for one in platform.status() if one.kind == "service"]
     wait_until(
-        lambda: not any(sum(topics.values()) for topics in lag_of(addresses.kafka, services).values()),
+        lambda: not any(sum(topics.values()) for topics in lag_of(platform.addresses.kafka, services).values()),
         SETTLED_SECONDS,
         "every service has taken every record (lag 0)",
     )
-    return Result(demo.seed, first, second, (*first_killer.done, *second_killer.done), seconds)
 
 
 def counted(killer: Killer, half: str, plans: int, progress: Callable[[str, int, int], None]) -> Callable[[], None]:
