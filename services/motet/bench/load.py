@@ -32,10 +32,10 @@ class Kind:
 USUAL: Final = Kind()
 
 
-def plan(client: Client, number: int, kind: Kind = USUAL) -> Future[Outcome]:
-    """Submits the plan of a number."""
+def plan(client: Client, number: int, kind: Kind = USUAL, place: str = "d") -> Future[Outcome]:
+    """Submits the plan of a number; `place` begins its domain's name."""
     calls = [Call(kind.tool, {"name": f"c{index}", "amount": 1}) for index in range(CALLS)]
-    return client.submit(calls, domain=f"d{number % DOMAINS}", mode=kind.mode).future
+    return client.submit(calls, domain=f"{place}{number % DOMAINS}", mode=kind.mode).future
 
 
 def one_by_one(client: Client, plans: int, kind: Kind = USUAL) -> list[float]:

@@ -100,6 +100,6 @@ def settings_of(platform: Platform) -> Settings:
     )
 
 
-def bench_service() -> ServiceSpec:
-    """The benchmark's tools."""
-    return ServiceSpec("tools-bench", (sys.executable, "-m", "motet", "tools", "serve", "motet.bench.toolset"))
+def bench_service(name: str = "bench", module: str = "motet.bench.toolset") -> ServiceSpec:
+    """The benchmark's tools, or another toolset of it."""
+    return ServiceSpec(f"tools-{name}", (sys.executable, "-m", "motet", "tools", "serve", module))

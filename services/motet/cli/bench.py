@@ -14,6 +14,9 @@ from motet.platform.finding import home
 def bench(
     scale: Annotated[float, typer.Option(min=0.01, max=100.0, help="1 is the full size, some two minutes.")] = 1.0,
     modes: Annotated[bool, typer.Option("--modes", help="What each mode costs, instead (docs/modes.md).")] = False,
+    outages: Annotated[
+        bool, typer.Option("--outages", help="What stops when a service is killed, instead (docs/modes.md).")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Measures the bare hop, one plan's latency, 32 plans in flight, and saturation, on empty servers of its own.
@@ -23,9 +26,12 @@ def bench(
     if modes:
         compare(scale, json)
         return
+    if outages:
+        kill(json)
+        return
     from motet.bench.run import run  # noqa: PLC0415  most commands measure nothing
 
-    figures = run(home() / "bench", core_services(), scale, lambda what: errors.print(f"  {what} …", highlight=False))
+    figures = run(home() / "bench", core_services(), scale, told)
     if json:
         show(figures.as_json())
         return
@@ -50,9 +56,7 @@ def compare(scale: float, json: bool) -> None:
     """What each mode costs, beside each other."""
     from motet.bench import modes  # noqa: PLC0415
 
-    costs = modes.run(
-        home() / "bench", core_services(), scale, lambda what: errors.print(f"  {what} …", highlight=False)
-    )
+    costs = modes.run(home() / "bench", core_services(), scale, told)
     if json:
         show(costs.as_json())
         return
@@ -70,6 +74,35 @@ def compare(scale: float, json: bool) -> None:
         for one in costs.modes
     ]
     table(["calls use", "mode", "coordinator", "p50", "p99", "32 plans in flight", "of the hop"], rows)
+
+
+def kill(json: bool) -> None:
+    """What each kind of plan notices of a service that dies."""
+    from motet.bench import outages  # noqa: PLC0415  as above
+
+    found = outages.run(home() / "bench", core_services(), told)
+    if json:
+        show(outages.as_json(found))
+        return
+    rows = [
+        [
+            one.killed,
+            one.calls,
+            one.mode,
+            f"{one.pause_seconds:.1f} s ({one.usual_pause_seconds:.1f} s)",
+            f"{one.plans_while_down} ({one.usual_plans})",
+            f"{one.first_plan_seconds:.1f} s",
+        ]
+        for one in found
+    ]
+    seconds = f"{outages.DOWN_SECONDS:g} s"
+    headings = ["killed", "calls", "mode", "longest pause (usual)", f"ended in {seconds} without it (usual)"]
+    table([*headings, "first end once it is back"], rows)
+
+
+def told(what: str) -> None:
+    """What is being measured."""
+    errors.print(f"  {what} …", highlight=False)
 
 
 def rate(calls: float, hop: float) -> tuple[str, str]:
