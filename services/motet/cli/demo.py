@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from motet.cli.output import JsonOption, console, errors, program, show, table
 from motet.cli.running import core_services, tool_service
@@ -61,26 +61,24 @@ def demo(
 
 def compare(asked: Demo, json: bool) -> None:
     """The scenarios in each mode, beside each other. A coordinator is there only once its rounds come."""
-    from motet.demo.modes import run  # noqa: PLC0415  as above
+    from motet.demo.modes import WAYS, run  # noqa: PLC0415  as above
     from motet.demo.report import COMPARED, compared, verdict  # noqa: PLC0415
 
     core = core_services()
     platform = bring_up(asked.seed, [one for one in core if one.name != COORDINATOR])
     coordinator = next(one for one in core if one.name == COORDINATOR)
     with progress() as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def told(way: str, done: int, total: int) -> None:
-            tasks[way] = tasks[way] if way in tasks else bars.add_task(way)
-            bars.update(tasks[way], completed=done, total=total)
-
-        result = run(asked, platform, coordinator, told)
+        tasks = {way.name: bars.add_task(way.name, total=None) for way in WAYS}
+        result = run(
+            asked, platform, coordinator, lambda way, done, total: bars.update(tasks[way], completed=done, total=total)
+        )
     if json:
         show(result.as_json())
     else:
         console.print(
-            f"\nThe {len(asked.scenarios)} scenarios of the leaderboard in each mode, every plan beside the same plan orchestrated, and beside\n"
-            "the same calls on the same classes, one after another, in plain Python:\n"
+            f"\nThe leaderboard's first {len(asked.scenarios)} scenarios in each mode. Histories are compared with those of the same plans "
+            "orchestrated as written,\nresults and states with the same calls on the same classes, one after another, in plain Python.\n",
+            soft_wrap=True,
         )
         table(COMPARED, compared(result))
         console.print(f"\n{verdict(result)}", soft_wrap=True)

@@ -56,6 +56,7 @@ WITH_COORDINATOR: Final = (
     Way("ORCHESTRATED", versions=True),
     Way("HYBRID", versions=True),
 )
+WAYS: Final = (*WITHOUT_COORDINATOR, *WITH_COORDINATOR)
 
 
 @dataclass(frozen=True, slots=True)
