@@ -18,6 +18,7 @@ from motet.records import (
     FinishedCall,
     Invocation,
     Mode,
+    QuarantineResources,
     ReleaseResources,
     ReserveResources,
     ResourcesGranted,
@@ -117,6 +118,8 @@ class Pair:
             self.order.append(plan.plan_id)
             asked = Reservation(plan.plan_id, plan.tenant, plan.domain, known["claims"], "e", "c", None, 0)
             self.take(host, schedule.reserve(asked, known["quarantine"]))
+        elif word.func is QuarantineResources:
+            self.take(host, schedule.quarantine(plan.plan_id, known["call_id"]))
         elif word.func is ReleaseResources:
             self.take(host, schedule.release(plan.plan_id))
         elif word.func is ResourcesGranted:

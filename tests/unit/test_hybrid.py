@@ -18,8 +18,10 @@ from motet.records import (
     Compensation,
     FinishedCall,
     Mode,
+    OnDoubt,
     PlannedCall,
     Policy,
+    QuarantineResources,
     Reason,
     ResourcesGranted,
     ResourcesRefused,
@@ -173,7 +175,8 @@ def test_a_call_in_doubt_keeps_what_its_plan_reserved() -> None:
     assert plan.outcome == "IN_DOUBT"
     pair.admit(plan_of(submit(call(0), mode="ORCHESTRATED"), 1, "ORCHESTRATED"))
     assert pair.to_run == []
-    assert not pair.hosts[COORDINATOR].words
+    assert [word.func for _, word in pair.hosts[COORDINATOR].words] == [QuarantineResources]
+    pair.hear(pair.hosts[COORDINATOR])
     end = FinishedCall(0, plan.calls[0].key, 1, "SUCCEEDED", "1", None)
     pair.take(pair.hosts[AGENTS], pair.hosts[AGENTS].schedule.finished(plan.plan_id, [end]))
     pair.hear(pair.hosts[COORDINATOR])
@@ -229,6 +232,43 @@ def test_who_will_not_wait_for_a_quarantine_is_refused() -> None:
     (refused,) = schedule.reserve(reservation(2), "REFUSE")
     assert isinstance(refused, Word)
     assert refused.record.keywords["code"] == "RESOURCE_IN_QUARANTINE"
+
+
+@pytest.mark.parametrize("in_doubt", ["HOLD", "END"])
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_host_of_the_lines_knows_what_is_in_doubt_elsewhere(in_doubt: OnDoubt, *, dies: bool) -> None:
+    """Who will not wait behind a hybrid plan's doubt is refused, and told whose it is; once it is settled, nobody is."""
+    known = contracts(replace(contract("r.pay", [("register:{key}", "WRITE")]), effect="IRREVERSIBLE"))
+    calls = (call(0, "r.pay", "b"), call(1, "r.pay"))
+    plan = admit(submit(*calls, policy=Policy(in_doubt=in_doubt)), "p0-h", 100, known, LIMITS, 0)
+    assert isinstance(plan, Plan)
+    pair = Pair(lambda size: size - 1, known=known)
+    host, lines = pair.hosts[AGENTS], pair.hosts[COORDINATOR]
+    pair.admit(plan)
+    pair.hear(lines)
+    pair.hear(host)
+    unwilling = submit(call(0, "r.pay"), mode="ORCHESTRATED", policy=Policy(quarantine="REFUSE"))
+    other = admit(unwilling, "p1", 100, known, LIMITS, 0)
+    assert isinstance(other, Plan)
+    assert lines.schedule.quarantined(other) is None, "it is only in use"
+    pair.take(host, host.schedule.finished("p0-h", [FinishedCall(1, plan.calls[1].key, 1, "IN_DOUBT", None, None)]))
+    pair.hear(lines)
+    for one in (host, lines):
+        if dies:
+            one.die()
+    refusal = lines.schedule.quarantined(other)
+    assert refusal is not None
+    assert (refusal.code, "c1 of plan p0-h is in doubt" in refusal.message) == ("RESOURCE_IN_QUARANTINE", True)
+    assert lines.schedule.reserve(reservation(2), "REFUSE")[0].record.func is ResourcesRefused  # type: ignore[union-attr]
+    pair.take(host, host.schedule.finished("p0-h", [FinishedCall(1, plan.calls[1].key, 1, "SUCCEEDED", "1", None)]))
+    while lines.words:
+        pair.hear(lines)
+    assert lines.schedule.quarantined(other) is None
+    pair.take(host, host.schedule.finished("p0-h", [FinishedCall(0, plan.calls[0].key, 1, "SUCCEEDED", "1", None)]))
+    while lines.words:
+        pair.hear(lines)
+    assert host.idle
+    assert lines.idle
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from motet.records import (
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
+    QuarantineResources,
     Reason,
     ReleaseResources,
     ReserveResources,
@@ -175,6 +176,8 @@ class Host(Inert):
                 rows.save_contract(self.opening, contract, received.value)
             case ReserveResources() as asked:
                 telling.tell(schedule.reserve(reservation_of(asked), asked.quarantine))
+            case QuarantineResources(plan_id=plan_id, call_id=call_id):
+                telling.tell(schedule.quarantine(plan_id, call_id))
             case ReleaseResources(plan_id=plan_id):
                 telling.tell(schedule.release(plan_id))
             case ResourcesGranted(plan_id=plan_id):

@@ -111,6 +111,7 @@ def save_reservations(opening: Opening, schedule: Schedule) -> None:
     if new:
         opening.connection.execute(
             "INSERT INTO reservation (partition, plan_id, entered, state) "
-            "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r",
+            "SELECT %s, r ->> 0, (r ->> 1)::bigint, r ->> 2 FROM json_array_elements(%s::json) AS r "
+            "ON CONFLICT (partition, plan_id) DO UPDATE SET state = excluded.state",
             (opening.partition, compact(new)),
         )

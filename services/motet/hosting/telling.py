@@ -17,6 +17,7 @@ from motet.records import (
     InvokeCalls,
     Meta,
     PlanEnded,
+    QuarantineResources,
     ReleaseResources,
     ReserveResources,
     ResourcesGranted,
@@ -31,6 +32,7 @@ GRANTS: Final = "motet.grants"
 # Where the other host hears a word.
 WORDS: Final[dict[Any, str]] = {
     ReserveResources: REQUESTS,
+    QuarantineResources: REQUESTS,
     ReleaseResources: REQUESTS,
     ResourcesGranted: GRANTS,
     ResourcesRefused: GRANTS,

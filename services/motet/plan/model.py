@@ -115,6 +115,8 @@ class Reservation:
     traceparent: str | None
     deadline: int
     entered: int = -1
+    # The call of it that is in doubt: everything is in quarantine.
+    doubt: str = ""
     # -- derived ------------------------------------------------------------------------------------------------------------
     granted: bool = False
 
@@ -160,6 +162,8 @@ class Plan:
     reservation: Literal["", "ASKED", "HELD"] = ""
     # The version of the rules that it is decided by (`rules`): that of its admission. A row without one is of the first.
     rules: int = 1
+    # Of a hosted plan: the call in doubt of which the host of the lines was told.
+    doubt_told: str = ""
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,15 @@ from motet.plan.ends import conclude
 from motet.plan.model import Plan, Reservation
 from motet.plan.quarantine import hindrance
 from motet.plan.steps import Word
-from motet.records import Failure, OnQuarantine, Reason, ReleaseResources, ReserveResources, ResourcesRefused
+from motet.records import (
+    Failure,
+    OnQuarantine,
+    QuarantineResources,
+    Reason,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesRefused,
+)
 
 TOO_MANY: Final = "TOO_MANY_RESERVATIONS"
 
@@ -37,6 +45,14 @@ def reserve(board: Board, reservation: Reservation, quarantine: OnQuarantine) ->
         board.out.append(Word(reservation, refusal))
 
 
+def quarantine(board: Board, plan_id: str, call_id: str) -> None:
+    """A call of a hosted plan is in doubt, which keeps everything that its plan reserved; or, without a name, none is any more."""
+    reservation = board.lines.reservations.get(plan_id)
+    if reservation is not None and reservation.doubt != call_id:
+        reservation.doubt = call_id
+        board.lines.reservations_changed[plan_id] = reservation
+
+
 def release(board: Board, plan_id: str) -> None:
     """A hosted plan gives back what it has, or waits no more."""
     board.lines.give_back(plan_id)
@@ -53,6 +69,18 @@ def ask(board: Board, plan: Plan) -> None:
         deadline_at=plan.deadline,
     )
     board.out.append(Word(plan, asked))
+
+
+def say_doubt(board: Board, plan: Plan) -> None:
+    """Says of a hosted plan which call of it is in doubt, or that none is any more."""
+    if plan.finished:
+        return
+    doubtful = (index for index, call in plan.everything() if call.in_doubt)
+    first = next(doubtful, None)
+    call_id = "" if first is None else plan.calls[first % len(plan.calls)].call_id
+    if call_id != plan.doubt_told:
+        plan.doubt_told = call_id
+        board.out.append(Word(plan, partial(QuarantineResources, plan_id=plan.plan_id, call_id=call_id)))
 
 
 def give_back(board: Board, plan: Plan) -> None:

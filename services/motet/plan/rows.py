@@ -37,6 +37,7 @@ HEAD: Final = (
         "reservation",
         "known_by",
         "rules",
+        "doubt_told",
     ),
 )
 RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")
@@ -122,15 +123,18 @@ def call_from(fields: list[Any]) -> Call:
 def reservation_state(reservation: Reservation) -> str:
     """A reservation's row but for its id and place."""
     claims = [claim_fields(claim) for claim in reservation.claims]
-    return json.dumps([*in_row(reservation), claims], separators=(",", ":"))
+    return json.dumps([*in_row(reservation), claims, reservation.doubt], separators=(",", ":"))
 
 
 def reservation_from(plan_id: str, entered: int, state: str) -> Reservation:
     """The reservation of a row."""
-    *known, claims = json.loads(state)
+    fields = json.loads(state)
+    known, (claims, *later) = fields[: len(RESERVATION)], fields[len(RESERVATION) :]
     return Reservation(
         plan_id,
         entered=entered,
         claims=tuple(Claim(*one) for one in claims),
+        # A row of a former version lacks what came later.
+        doubt=later[0] if later else "",
         **dict(zip(RESERVATION, known, strict=True)),
     )

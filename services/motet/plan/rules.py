@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from typing import Final
 
-CURRENT: Final = 1
+CURRENT: Final = 2
 CHANGES: Final[dict[int, str]] = {
     1: "The rules as they were when versions of them began.",
+    2: "The host of a hybrid plan says which call of it is in doubt, to the host of the lines.",
 }

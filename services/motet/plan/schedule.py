@@ -8,6 +8,7 @@ does not depend on the order of results at all; fail-fast, quorum, cancelling an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from motet.plan import reservations, undoing
 from motet.plan.alarms import Alarms, plan_due
@@ -25,6 +26,9 @@ from motet.plan.steps import Committed, Ended, Step
 from motet.plan.times import ring_call
 from motet.plan.waits import MILLISECONDS
 from motet.records import FinishedCall, OnQuarantine, Reason
+
+# The rules since which a hosted plan's doubts are told.
+SAYS_DOUBT: Final = 2
 
 
 class Schedule:
@@ -114,6 +118,11 @@ class Schedule:
         reservations.reserve(self.board, reservation, quarantine)
         return self.steps()
 
+    def quarantine(self, plan_id: str, call_id: str) -> list[Step]:
+        """A call of another host's plan is in doubt, or none is any more."""
+        reservations.quarantine(self.board, plan_id, call_id)
+        return self.steps()
+
     def release(self, plan_id: str) -> list[Step]:
         """Another host's plan gives back what it has or waits for."""
         reservations.release(self.board, plan_id)
@@ -196,6 +205,8 @@ class Schedule:
         committed = plan.commit()
         if committed:
             board.out.append(Committed(plan, tuple(committed)))
+        if plan.reservation and plan.rules >= SAYS_DOUBT:
+            reservations.say_doubt(board, plan)
         if plan.complete and plan.outcome == "UNKNOWN":
             self.end(plan)
         elif plan.undoing:

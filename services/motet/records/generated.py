@@ -2805,6 +2805,32 @@ class Repair:
 
 
 @record
+class QuarantineResources:
+    """A call of a hosted plan is in doubt, so everything that the plan was granted is in quarantine until it is settled; or it is settled."""
+
+    FULL_NAME: ClassVar[str] = "motet.requests.QuarantineResources"
+
+    meta: Meta
+    plan_id: str
+    call_id: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "call_id": self.call_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> QuarantineResources:
+        return QuarantineResources(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["call_id"],
+        )
+
+
+@record
 class ReleaseResources:
     """A hosted plan ended and nothing of it is open: it gives back what it has or waits for."""
 
@@ -3096,6 +3122,7 @@ Record = (
     | LeasesRenewed
     | LeaseTimerFired
     | Repair
+    | QuarantineResources
     | ReleaseResources
     | ReserveResources
     | CallsFinished
@@ -3156,6 +3183,7 @@ RECORDS: dict[str, type[Record]] = {
     "motet.leases.LeasesRenewed": LeasesRenewed,
     "motet.leasetimers.LeaseTimerFired": LeaseTimerFired,
     "motet.repairs.Repair": Repair,
+    "motet.requests.QuarantineResources": QuarantineResources,
     "motet.requests.ReleaseResources": ReleaseResources,
     "motet.requests.ReserveResources": ReserveResources,
     "motet.results.CallsFinished": CallsFinished,
