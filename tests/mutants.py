@@ -105,6 +105,14 @@ MUTANTS: Final = (
         "integration/test_bad_input.py::test_the_same_key_with_other_content_is_refused",
     ),
     Mutant(
+        "key-of-another-mode",
+        "a key that another host's command took is free here",
+        "hosting/commands.py",
+        "if self.find(key, now) is None:",
+        "if False:",
+        "integration/test_choreography.py::test_a_key_has_one_order_whichever_way_its_commands_come",
+    ),
+    Mutant(
         "clock-goes-back",
         "an event's logical time is not later than that of the one before",
         "chassis/clock.py",
@@ -229,6 +237,14 @@ MUTANTS: Final = (
         "return any(one is not None and one.under_way for one in (call, undoing))",
         "return False",
         "unit/test_barriers.py::test_what_a_stopped_call_uses_stays_its_own_until_it_answers",
+    ),
+    Mutant(
+        "doubt-stays-at-home",
+        "nobody is told that a call of a hosted plan is in doubt",
+        "plan/reservations.py",
+        "if call_id != plan.doubt_told:",
+        "if False:",
+        "unit/test_hybrid.py::test_the_host_of_the_lines_knows_what_is_in_doubt_elsewhere",
     ),
     Mutant(
         "another-calls-end",

@@ -165,7 +165,7 @@ def outages(
         Outage(
             *(victim.name, flow.kind.tool, flow.kind.mode),
             *(len(flow.between(*usual)), flow.pause(*usual), flow.pause(killed, settled)),
-            *(len(flow.between(down, up)), next(at for at in flow.ends if at >= up) - ready),
+            *(len(flow.between(down, up)), max(0.0, next(at for at in flow.ends if at >= up) - ready)),
         )
         for flow in flows.flows
     ]
