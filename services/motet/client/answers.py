@@ -25,10 +25,11 @@ class Refused(MotetError):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A command on its way. `place` is `topic:partition:offset` once Kafka has it."""
+    """A command on its way. `host` is the service that answers it."""
 
     idempotency_key: str
     future: Future[CommittedEvent]
+    host: str
 
     def wait(self, timeout_seconds: float | None = 30.0) -> CommittedEvent:
         """The event that answers the command. Raises Refused, CommandNotAnswered, SubmitFailed."""
@@ -36,7 +37,7 @@ class Sent:
             event = self.future.result(timeout_seconds)
         except NotInTime as error:
             raise CommandNotAnswered(
-                f"no answer within {timeout_seconds:g} s; is the coordinator running? (`motet status`)"
+                f"no answer within {timeout_seconds:g} s; is the service `{self.host}` running? (`motet status`)"
             ) from error
         if isinstance(event, CommandRefused):
             raise Refused(event.reasons)

@@ -24,6 +24,7 @@ from motet.client.leases.on_motet import Ear, MotetLeases
 from motet.client.outcome import Outcome, outcome_of
 from motet.client.plans import Call, Mode, command
 from motet.client.policy import Policy
+from motet.modes import answers, host_of
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
 from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, PlanRejected, SubmitPlan
@@ -55,7 +56,8 @@ class Submitted:
             return self.future.result(timeout_seconds)
         except NotInTime as error:
             raise PlanTimeout(
-                f"plan {self.plan_id} did not end within {timeout_seconds:g} s; it goes on: `motet plan {self.plan_id}` shows how it is"
+                f"plan {self.plan_id} did not end within {timeout_seconds:g} s; it goes on: `motet plan {self.plan_id}` shows how it is, "
+                f"`motet status` whether its host, the service `{host_of(self.plan_id)}`, runs"
             ) from error
 
 
@@ -182,7 +184,7 @@ class Client:
 
         self.producer.produce(COMMANDS, value, domain_key(asked.tenant, asked.domain), on_delivery=delivered)
         self.flush()
-        return Sent(asked.idempotency_key, future)
+        return Sent(asked.idempotency_key, future, answers(asked))
 
     def put(self, topic: str, asked: Command) -> str:
         """Puts a command on a topic; its place there, `topic:partition:offset`. Raises SubmitFailed."""
