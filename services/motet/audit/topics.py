@@ -9,7 +9,7 @@ from typing import Final
 UNKEYED: Final = frozenset({"motet.contracts", "motet.repairs", "motet.merges", "motet.dead-letters"})
 # Records of one millisecond are taken in this order: what causes before what follows from it.
 ORDER: Final = (
-    *("motet.contracts", "motet.commands", "motet.lease-commands", "motet.forwarded", "motet.lease-forwarded"),
+    *("motet.contracts", "motet.commands", "motet.lease-commands"),
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.timers", "motet.lease-timers"),
 )
 
