@@ -26,6 +26,7 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import DEAD_LETTER_BYTES, RECORD_BYTES
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
+from motet.checkpoints import handler as checkpoints
 from motet.leases import handler as leases
 from motet.projector import handler as projector
 from motet.records import RECORDS
@@ -170,6 +171,7 @@ def declared() -> list[Service]:
         coordinator.service(nowhere),
         agents.service(nowhere),
         leases.service(nowhere),
+        checkpoints.declaration(nowhere, None),
         projector.declaration(),
         host.declaration(Toolset("toolset"), nowhere),
     ]
@@ -246,7 +248,7 @@ def test_every_service_of_the_code_is_compared() -> None:
         if path.parent.name == "tools"
         or any(importlib.util.find_spec(f"motet.{path.parent.name}.{one}") for one in ("handler", "declaration"))
     }
-    assert folders == {"coordinator", "agents", "leases", "projector", "tools"}
+    assert folders == {"coordinator", "agents", "checkpoints", "leases", "projector", "tools"}
 
 
 @pytest.mark.parametrize("name", sorted(TOPICS["topics"]))

@@ -61,7 +61,7 @@ class Kept:
 
     def chain(self) -> Chain:
         """The chain, read again."""
-        return read_chain(self.notes, KEYRING)
+        return read_chain(sorted(self.notes.items()), KEYRING)
 
     def reading(self, log: Sequence[Entry], end: int, begin: int = 0, place: Place = PLACE) -> Reading:
         """A partition read again."""
@@ -154,7 +154,7 @@ def test_a_tail_that_was_deleted_is_named(sizes: list[int], data: st.DataObject)
     end = data.draw(st.integers(0, len(log) - 1))
     reading = made.reading(log[:end], end)
     assert said(reading) == [("TAIL_DELETED", f"motet.events:2:{end}")]
-    assert f"has records up to offset {len(log) - 1}" in reading.findings[0].message
+    assert f"goes up to offset {len(log) - 1}" in reading.findings[0].message
     if end:
         changed = [*log[: end - 1], entry(end - 1, "other")]
         kinds = {("TAIL_DELETED", f"motet.events:2:{end}"), ("REWRITTEN", f"motet.events:2:{end - 1}")}
@@ -197,6 +197,19 @@ def test_what_was_never_there_was_not_deleted() -> None:
     made = Kept()
     made.add({PLACE: log})
     assert said(made.reading(log, 9, 5)) == []
+
+
+def test_a_copy_that_compaction_left_is_the_record() -> None:
+    """A record that was published twice loses the first of the two; whether the second was signed with it or later."""
+    log = [entry(offset) for offset in range(8)]
+    for copy in (3, 6):
+        log[copy] = Entry(copy, log[copy].timestamp_ms, log[1].content)
+        made = Kept()
+        for size in (4, 8):
+            made.add({PLACE: log[:size]})
+        assert said(made.reading([log[0], *log[2:]], 8)) == []
+        assert said(made.reading([log[0], *log[3:]], 8)) == [("REMOVED", "motet.events:2:2")]
+        log = [entry(offset) for offset in range(8)]
 
 
 def test_many_changes_are_counted() -> None:
@@ -246,7 +259,21 @@ def test_a_chain_says_what_is_wrong_with_it() -> None:
         ({2: fork.notes[2]}, [("BROKEN_CHAIN", "checkpoint 2"), ("BROKEN_CHAIN", "checkpoint 3")]),
     ):
         altered = {number: note for number, note in (made.notes | notes).items() if note is not None}
-        assert [(one.kind, one.where) for one in read_chain(altered, KEYRING).findings] == expected
+        assert [(one.kind, one.where) for one in read_chain(sorted(altered.items()), KEYRING).findings] == expected
+
+
+def test_a_number_that_comes_twice_is_one_checkpoint() -> None:
+    """What is published again is the same; another one of that number is a second history. A run of numbers is missing as one."""
+    made, log = kept([1, 2, 3])
+    other = Kept()
+    other.add({PLACE: [entry(0, "other")]})
+    pairs = sorted(made.notes.items())
+    assert read_chain([pairs[0], *pairs], KEYRING).findings == []
+    assert [one.kind for one in read_chain([*pairs, (1, other.notes[1])], KEYRING).findings] == ["FORK"]
+    (found,) = read_chain([pairs[2]], KEYRING).findings
+    assert (found.kind, found.where) == ("MISSING_CHECKPOINT", "checkpoint 1")
+    assert "it and those up to 2 are not there; checkpoint 3 is" in found.message
+    assert len(log) == 3
 
 
 def test_a_chain_does_not_go_back() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from functools import cache
 from io import BytesIO
 from typing import Any, Final, Protocol
 
 import fastavro
-from fastavro.schema import SchemaParseException
+from fastavro.schema import SchemaParseException, to_parsing_canonical_form
 
 from motet.catalog.location import schemas_directory
 from motet.chassis.errors import Undecodable
@@ -49,6 +50,24 @@ def every_schema() -> dict[str, list[str]]:
 def newest_schemas() -> dict[str, str]:
     """The JSON text of the newest version of every record type, by full name."""
     return {name: texts[-1] for name, texts in every_schema().items()}
+
+
+@cache
+def shipped_forms() -> dict[str, str]:
+    """The texts of all schemas by what decides how bytes are read: Avro's parsing canonical form. The newest of equals counts."""
+    texts = (text for versions in every_schema().values() for text in versions)
+    return {canonical_form(text): text for text in texts}
+
+
+def canonical_form(text: str) -> str:
+    """A schema's parsing canonical form: full names, fields and types in their order, and nothing else."""
+    form: str = to_parsing_canonical_form(fastavro.parse_schema(json.loads(text), named_schemas={}))
+    return form
+
+
+def shipped(text: str) -> str | None:
+    """Our own text of a schema as a registry gives it, which may write its names in another way; None if it is none of ours."""
+    return shipped_forms().get(canonical_form(text))
 
 
 def parse(schema: Any) -> Any:

@@ -113,7 +113,10 @@ class LogReader:
         A range ends early where its partition does: compaction and transactions leave offsets without a record. Raises LogUnreadable.
         """
         left = {place: end for place, (start, end) in ranges.items() if start < end}
-        self.consumer.assign([TopicPartition(*place, ranges[place][0]) for place in left])
+        starts = [TopicPartition(*place, ranges[place][0]) for place in left]
+        self.consumer.assign(starts)
+        # librdkafka remembers a pause beyond the assignment that it was made in.
+        self.consumer.resume(starts)
         silent = 0
         try:
             while left:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from confluent_kafka import KafkaError, KafkaException
@@ -13,7 +13,10 @@ from confluent_kafka.cimpl import NewTopic
 
 from motet.catalog.location import schemas_directory
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.registry import Registry
+
+if TYPE_CHECKING:
+    # Who only wants to know which topics there are does without its sign-in, which takes long to load.
+    from motet.chassis.registry import Registry
 
 PLACEHOLDER: Final = "<toolset>"
 SECONDS: Final = 30

@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     kept_moments: int = Field(
         default=8, ge=1, description="Moments of the past whose tables `motet at` keeps for the next question at most"
     )
+    checkpoint_key_file: Path | None = Field(default=None, description="The private key that signs checkpoints")
+    checkpoint_directory: Path | None = Field(default=None, description="Where checkpoints are kept beside the log")
+    checkpoint_seconds: float = Field(default=60.0, gt=0, description="So long what is new waits to be signed at most")
+    checkpoint_records: int = Field(default=20_000, ge=1, description="Records that one checkpoint adds at most")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

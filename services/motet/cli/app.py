@@ -11,9 +11,11 @@ from motet.chassis.errors import MotetError
 from motet.cli import (
     auditing,
     bench,
+    checkpoints,
     dead_letters,
     demo,
     directing,
+    evidence,
     leases,
     lines,
     looking,
@@ -54,6 +56,9 @@ app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes 
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="When something goes otherwise")
 app.add_typer(leases.app, name="leases", rich_help_panel="Leases and leaders")
 app.command(rich_help_panel="Leases and leaders")(leases.leaders)
+for evidence_command in (evidence.export, evidence.verify):
+    app.command(rich_help_panel="Proof")(evidence_command)
+app.add_typer(checkpoints.app, name="checkpoint", rich_help_panel="Proof")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)

@@ -11,7 +11,7 @@ from motet.chassis.settings import Settings
 if TYPE_CHECKING:
     from motet.chassis.service import Service
 
-NAMES: Final = ("coordinator", "agents", "leases", "projector")
+NAMES: Final = ("coordinator", "agents", "leases", "projector", "checkpoints")
 
 
 def service_named(name: str, settings: Settings, names: tuple[str, ...] = NAMES) -> Service:

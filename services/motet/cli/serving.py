@@ -13,7 +13,9 @@ from motet.cli.output import JsonOption, show, table
 tools = typer.Typer(no_args_is_help=True, help="Tool services: run one, or see what a module offers.")
 
 
-def serve(service: Annotated[str, typer.Argument(help="coordinator, agents, leases or projector")]) -> None:
+def serve(
+    service: Annotated[str, typer.Argument(help="coordinator, agents, leases, projector or checkpoints")],
+) -> None:
     """Runs one of Motet's own services in this process until SIGTERM or Ctrl-C."""
     from motet.chassis.loop import Loop  # noqa: PLC0415
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from motet.proofs.checkpoint import Checkpoint
 from motet.proofs.finding import Finding, Kind
@@ -28,16 +28,18 @@ class Chain:
         self.findings.append(Finding(kind, f"checkpoint {number}", f"checkpoint {number}: {message}"))
 
 
-def read_chain(notes: Mapping[int, str], keyring: Keyring) -> Chain:
-    """The chain of notes, by the number that each is kept under."""
+def read_chain(notes: Iterable[tuple[int, str]], keyring: Keyring) -> Chain:
+    """The chain of notes, in the order of the numbers that they are kept under. One that comes twice is the same one."""
     chain = Chain()
     before: Checkpoint | None = None
-    for number in range(1, max(notes, default=0) + 1):
-        if number not in notes:
-            chain.say("MISSING_CHECKPOINT", number, "it is not there; those after it are")
-            continue
+    due = 1
+    for number, content in notes:
+        if number > due:
+            them = "it is" if number == due + 1 else f"it and those up to {number - 1} are"
+            chain.say("MISSING_CHECKPOINT", due, f"{them} not there; checkpoint {number} is")
+        repeated, due = number < due, max(due, number + 1)
         try:
-            note = Note.parse(notes[number])
+            note = Note.parse(content)
             found = Checkpoint.parse(note.text)
         except NotANote as error:
             chain.say("UNREADABLE", number, str(error))
@@ -49,10 +51,23 @@ def read_chain(notes: Mapping[int, str], keyring: Keyring) -> Chain:
         if fault is not None:
             chain.say("NOT_SIGNED", number, fault)
             continue
-        chain.checkpoints[number] = found
-        follows(chain, chain.checkpoints.get(number - 1), before, found)
-        before = found
+        first = chain.checkpoints.get(number)
+        if first is None:
+            chain.checkpoints[number] = found = found if before is None else sharing(found, before)
+            follows(chain, chain.checkpoints.get(number - 1), before, found)
+            before = found
+        elif repeated and first.digest != found.digest:
+            chain.say("FORK", number, "there are two of this number, and both are signed")
     return chain
+
+
+def sharing(found: Checkpoint, before: Checkpoint) -> Checkpoint:
+    """A checkpoint with the trees that did not grow taken from the one before: a long chain needs memory for what is new only."""
+    old = before.by_place()
+    heads = (old.get(head.place, head) for head in found.heads)
+    return replace(
+        found, heads=tuple(one if one == head else head for one, head in zip(heads, found.heads, strict=True))
+    )
 
 
 def follows(chain: Chain, direct: Checkpoint | None, before: Checkpoint | None, found: Checkpoint) -> None:
@@ -87,7 +102,7 @@ def compare(kept: Chain, published: Chain) -> list[Finding]:
     """The checkpoints that somebody kept beside those that are in the log. Those of a person, epoch 0, were never in the log."""
     if not any(one.epoch for one in kept.checkpoints.values()):
         return []
-    out: list[Finding] = []
+    out = [replace(found, message=f"in the log, {found.message}") for found in published.findings]
     for number in sorted(kept.checkpoints.keys() & published.checkpoints.keys()):
         one, other = kept.checkpoints[number], published.checkpoints[number]
         if one.digest != other.digest:

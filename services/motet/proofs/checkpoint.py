@@ -6,7 +6,7 @@ number 42
 epoch 3
 time 2026-11-25T04:30:00.123Z
 previous 0f3c…            SHA-256 of the text of the checkpoint before, or - for the first
-tree motet.events 0 118 131 mB0…=     topic, partition, records, the offset after the last, root
+tree motet.events 0 118 131 mB0…=     topic, partition, records, the offset up to which, root
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Place = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A tree at a moment: how many records it has, the offset after the last of them, and its root."""
+    """A tree at a moment: how many records it has, the offset before which all of them stand, and its root."""
 
     topic: str
     partition: int

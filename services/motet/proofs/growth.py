@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from motet.proofs.checkpoint import Checkpoint, Head, Place
 from motet.proofs.entry import Entry
 from motet.proofs.leaves import Grown
-from motet.proofs.merkle import EMPTY, Tree
+from motet.proofs.merkle import Tree
 
 
 class DoesNotFit(ValueError):
@@ -31,32 +31,31 @@ class Growth:
         growth = Growth(before)
         for head in before.heads if before is not None else ():
             kept = leaves.get(head.place)
-            if head.size:
-                if kept is None or len(kept.frontier) != head.size.bit_count():
-                    raise DoesNotFit(f"the roots of {head.topic}:{head.partition} are not there")
-                growth.trees[head.place] = Tree(head.size, list(kept.frontier))
-            if growth.tree(head.place).root != head.root:
+            if kept is None or len(kept.frontier) != head.size.bit_count():
+                raise DoesNotFit(f"the roots of {head.topic}:{head.partition} are not there")
+            growth.trees[head.place] = Tree(head.size, list(kept.frontier))
+            if growth.trees[head.place].root != head.root:
                 raise DoesNotFit(f"the roots of {head.topic}:{head.partition} do not come to the signed one")
             growth.next_offsets[head.place] = head.next_offset
         return growth
 
-    def tree(self, place: Place) -> Tree:
-        """A partition's tree; a new one where it is new."""
-        return self.trees.setdefault(place, Tree())
-
     def take(self, place: Place, entry: Entry) -> None:
         """The next record of a partition."""
-        self.tree(place).append(entry.leaf)
+        self.trees.setdefault(place, Tree()).append(entry.leaf)
         self.next_offsets[place] = entry.offset + 1
         self.added.setdefault(place, []).append(entry)
         self.count += 1
+
+    def reach(self, place: Place, offset: int) -> None:
+        """Everything before this offset was read. What comes behind the last record, such as markers of transactions, is none."""
+        self.trees.setdefault(place, Tree())
+        self.next_offsets[place] = offset
 
     def checkpoint(self, cluster: str, epoch: int, time_ms: int) -> Checkpoint:
         """What is to be signed next. Its time does not go back."""
         before = self.before
         heads = tuple(
-            Head(*place, tree.size, self.next_offsets.get(place, 0), tree.root if tree.size else EMPTY)
-            for place, tree in sorted(self.trees.items())
+            Head(*place, tree.size, self.next_offsets[place], tree.root) for place, tree in sorted(self.trees.items())
         )
         if before is None:
             return Checkpoint(cluster, 1, epoch, time_ms, None, heads)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from motet.proofs.note import NotANote, Note, PublicKey
+from motet.proofs.note import NotANote, Note, PublicKey, refuse_private
 
 LINE: Final = re.compile(r"(?P<key>\S+)(?: +from +(?P<first>[1-9][0-9]*))?(?: +to +(?P<last>[1-9][0-9]*))?")
 
@@ -43,6 +43,7 @@ class Keyring:
     @staticmethod
     def parse(text: str) -> Keyring:
         """Keys from a file: one a line, `name+id+key from 1 to 99`; lines that begin with # are for people. Raises NotANote."""
+        refuse_private(text)
         found = []
         for line in (one.strip() for one in text.splitlines()):
             if line and not line.startswith("#"):

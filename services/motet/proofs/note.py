@@ -49,7 +49,8 @@ class PublicKey:
 
     @staticmethod
     def parse(text: str) -> PublicKey:
-        """A key from its line. Raises NotANote."""
+        """A key from its line. Raises NotANote, whose message has nothing of a private one."""
+        refuse_private(text)
         match = PUBLIC.fullmatch(text)
         data = decoded(match["key"], KEY_BYTES + 1) if match else None
         if match is None or data is None or data[:1] != ED25519:
@@ -159,6 +160,12 @@ class Note:
             else:
                 bad.append(one)
         return good, bad
+
+
+def refuse_private(text: str) -> None:
+    """Raises NotANote where a private key is given in a public one's place; what is wrong with that is not shown."""
+    if PRIVATE in text:
+        raise NotANote("this is a private key: the public one is in the file beside it, FILE.pub")
 
 
 def decoded(text: str, length: int) -> bytes | None:

@@ -55,6 +55,9 @@ class Reading:
     # Entries that were read and are not compared yet.
     open: list[Entry] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    # Records that are not at their offset any more, by content. A copy that comes later takes one away: that is what compaction leaves of a
+    # record that was published twice, and no lane takes the second one for another.
+    missing: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     at: int = 0
     # The number of the last checkpoint of which the log has everything, as it was.
     holds: int = 0
@@ -71,6 +74,8 @@ class Reading:
         """The next record."""
         while not self.done and entry.offset >= self.marks[self.at].head.next_offset:
             self.reach()
+        if self.missing:
+            self.missing.pop(entry.content, None)
         if not self.done:
             self.open.append(entry)
 
@@ -82,11 +87,18 @@ class Reading:
             self.say(
                 "TAIL_DELETED",
                 offset,
-                f"ends at offset {offset}, and checkpoint {last.number} has records up to offset {last.head.next_offset - 1}: the end of it "
+                f"ends at offset {offset}, and checkpoint {last.number} goes up to offset {last.head.next_offset - 1}: the end of it "
                 "was deleted",
             )
         while not self.done:
             self.reach(ends=offset if cut else None)
+        gone = sorted((where, number) for where, number in self.missing.values())
+        self.name(
+            [
+                ("REMOVED", where, f"offset {where} holds nothing, and checkpoint {number} has a record there")
+                for where, number in gone
+            ]
+        )
 
     def reach(self, ends: int | None = None) -> None:
         """Compares what was read since the last mark with the next one."""
@@ -157,19 +169,17 @@ class Reading:
         then = {entry.offset: entry for entry in signed}
         now = {entry.offset: entry for entry in found}
         stood = {entry.content: entry.offset for entry in signed}
+        here = {entry.content for entry in found}
         named: list[tuple[Kind, int, str]] = []
         for offset in sorted(then.keys() | now.keys()):
             before, after = then.get(offset), now.get(offset)
             if before == after or offset < self.begin or (ends is not None and offset >= ends):
                 continue
-            if after is None:
-                named.append(
-                    (
-                        "REMOVED",
-                        offset,
-                        f"offset {offset} holds nothing, and checkpoint {mark.number} has a record there",
-                    )
-                )
+            if before is not None and after is None:
+                if before.content not in here:
+                    self.missing[before.content] = (offset, mark.number)
+            elif after is None:
+                continue
             elif before is not None and before.content == after.content:
                 message = f"the record at offset {offset} came at {before.timestamp_ms} by checkpoint {mark.number}, and has {after.timestamp_ms} now"
                 named.append(("RETIMED", offset, message))
@@ -188,6 +198,10 @@ class Reading:
                         f"the record at offset {offset} is not the one that checkpoint {mark.number} has",
                     )
                 )
+        self.name(named)
+
+    def name(self, named: Sequence[tuple[Kind, int, str]]) -> None:
+        """Spells out the first few, and counts the rest."""
         for kind, offset, message in named[:NAMED]:
             self.say(kind, offset, message)
         if named[NAMED:]:

@@ -7,6 +7,83 @@ from typing import Any, ClassVar, Literal
 from motet.records.record import record
 
 @record
+class Meta:
+    """What every event of Motet says of itself: who it is, what caused it, and when."""
+
+    event_id: str
+    correlation_id: str
+    causation_id: str
+    tenant: str
+    domain: str
+    hlc: int
+    recorded_at: int
+    traceparent: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "event_id": self.event_id,
+            "correlation_id": self.correlation_id,
+            "causation_id": self.causation_id,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "hlc": self.hlc,
+            "recorded_at": self.recorded_at,
+            "traceparent": self.traceparent,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Meta:
+        return Meta(
+            datum["event_id"],
+            datum["correlation_id"],
+            datum["causation_id"],
+            datum["tenant"],
+            datum["domain"],
+            datum["hlc"],
+            datum["recorded_at"],
+            datum["traceparent"],
+        )
+
+
+@record
+class CheckpointSigned:
+    """What the log had at a moment, as Merkle roots that are signed. The note is what counts; the other fields are there to find it by."""
+
+    FULL_NAME: ClassVar[str] = "motet.checkpoints.CheckpointSigned"
+
+    meta: Meta
+    number: int
+    epoch: int
+    digest: str
+    records: int
+    key: str
+    note: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "number": self.number,
+            "epoch": self.epoch,
+            "digest": self.digest,
+            "records": self.records,
+            "key": self.key,
+            "note": self.note,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CheckpointSigned:
+        return CheckpointSigned(
+            Meta.from_avro(datum["meta"]),
+            datum["number"],
+            datum["epoch"],
+            datum["digest"],
+            datum["records"],
+            datum["key"],
+            datum["note"],
+        )
+
+
+@record
 class ApproveCall:
     """Lets a call run that waits for a person. Anyone may produce it to motet.commands with the key tenant/domain."""
 
@@ -535,45 +612,6 @@ class SubmitPlan:
             datum["traceparent"],
             Policy.from_avro(datum["policy"]),
             datum["mode"],
-        )
-
-
-@record
-class Meta:
-    """What every event of Motet says of itself: who it is, what caused it, and when."""
-
-    event_id: str
-    correlation_id: str
-    causation_id: str
-    tenant: str
-    domain: str
-    hlc: int
-    recorded_at: int
-    traceparent: str | None = None
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "event_id": self.event_id,
-            "correlation_id": self.correlation_id,
-            "causation_id": self.causation_id,
-            "tenant": self.tenant,
-            "domain": self.domain,
-            "hlc": self.hlc,
-            "recorded_at": self.recorded_at,
-            "traceparent": self.traceparent,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Meta:
-        return Meta(
-            datum["event_id"],
-            datum["correlation_id"],
-            datum["causation_id"],
-            datum["tenant"],
-            datum["domain"],
-            datum["hlc"],
-            datum["recorded_at"],
-            datum["traceparent"],
         )
 
 
@@ -3070,7 +3108,8 @@ LeaseEvent = (
 )
 
 Record = (
-    ApproveCall
+    CheckpointSigned
+    | ApproveCall
     | CancelPlan
     | DenyCall
     | RepairDeadLetter
@@ -3131,6 +3170,7 @@ Record = (
 )
 
 RECORDS: dict[str, type[Record]] = {
+    "motet.checkpoints.CheckpointSigned": CheckpointSigned,
     "motet.commands.ApproveCall": ApproveCall,
     "motet.commands.CancelPlan": CancelPlan,
     "motet.commands.DenyCall": DenyCall,
