@@ -143,9 +143,15 @@ class Desk:
     """A schedule, its rows and a clock. `observe` is called when the steps of an input are known."""
 
     def __init__(
-        self, *more: ToolContract, limits: Limits | None = None, observe: Callable[[], None] = lambda: None
+        self,
+        *more: ToolContract,
+        limits: Limits | None = None,
+        observe: Callable[[], None] = lambda: None,
+        name: str = "",
     ) -> None:
         self.observe = observe
+        # Of its plans, where there are several desks.
+        self.name = name
         self.limits = limits or Limits()
         self.contracts = Contracts()
         for one in (*more, *TOOLS):
@@ -210,12 +216,13 @@ class Desk:
         isolation: Isolation = "PLAN",
         agent: str = "agent",
         domain: str = "d",
+        **more: Any,
     ) -> Plan:
         """A plan that is admitted."""
         planned = tuple(one(index) for index, one in enumerate(calls))
-        plan_id = f"p{len(self.plans)}"
+        plan_id = f"p{self.name}{len(self.plans)}"
         command = SubmitPlan(
-            *(plan_id, "acme", domain, agent, isolation, planned, None, None), policy=policy or Policy()
+            *(plan_id, "acme", domain, agent, isolation, planned, None, None), policy=policy or Policy(), **more
         )
         admitted: list[Plan] = []
 

@@ -17,7 +17,7 @@ from causes import CAUSES
 from causes.stage import Stage, staged
 from ends import ROWS
 from motet.chassis.settings import Settings
-from motet.client import Call
+from motet.client import Call, Mode, PlanLeases
 from motet.client.leases import LeaseLost, NotGranted
 from motet.conformance import archive, reading
 from motet.conformance.history import History
@@ -47,6 +47,7 @@ def play(stage: Stage) -> None:
     assert stage.client.run([Call("fault.compute")], mode="choreographed").status == "SUCCEEDED"
     stage.world.leases()
     lease(stage)
+    take_leases(stage)
     stage.world.await_no_lag(*SERVICES, "projector")
     for name in SERVICES:
         assert stage.world.running[name].stop() == 0
@@ -68,6 +69,22 @@ def lease(stage: Stage) -> None:
         ann.renew(first, 5)
     kept = ann.acquire(["account:3"], duration_seconds=60)
     ann.renew(kept, 30)
+
+
+def take_leases(stage: Stage) -> None:
+    """Plans of every mode that take leases: at once, in vain, and one whose time is over before its calls are."""
+    modes: tuple[Mode, ...] = ("orchestrated", "hybrid", "choreographed")
+    both = PlanLeases(["here/a", "there/b"], seconds=60)
+    plans = [stage.client.submit([Call("fault.compute")], mode=mode, leases=both) for mode in modes]
+    assert [one.wait().status for one in plans] == ["SUCCEEDED"] * len(plans)
+    caretaker = stage.client.leases.of(scope="here", holder="caretaker")
+    held = caretaker.acquire(["a"], duration_seconds=60, wait_seconds=20)
+    vain = PlanLeases(["here/a"], wait_seconds=0.2)
+    assert stage.client.run([Call("fault.compute")], leases=vain).status == "FAILED"
+    caretaker.release(held)
+    late = PlanLeases(["here/a"], seconds=0.2)
+    calls = [Call("fault.compute", {"how": "slow"}), Call("fault.compute", after=["c0"])]
+    assert stage.client.run(calls, leases=late).results[1].error_code == "STALE_TOKEN"
 
 
 def settings_of(stage: Stage) -> Settings:

@@ -28,7 +28,7 @@ from world import with_topics
 TOPICS: Final = {
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.contracts"),
     *("motet.events", "motet.commands", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
-    "motet.invocations.fault",
+    *("motet.invocations.fault", "motet.leases", "motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
 }
 # What caused what, in hops of inputs, of timers, and of effects that ended outside a hop.
 EDGES: Final = {
@@ -38,6 +38,10 @@ EDGES: Final = {
     ("CallsFinished", "AttemptsEnded"),
     ("PlanAdmitted", "TimerFired"),
     ("TimerFired", "CallsStarted"),
+    ("LeasesTaken", "TakeLeases"),
+    ("TakeLeases", "LeasesTaken"),
+    ("LeasesTaken", "InvokeCalls"),
+    ("GiveBackLeases", "LeasesReleased"),
     ("TimerFired", "BarrierRaised"),
     ("TimerFired", "StopCalls"),
 }

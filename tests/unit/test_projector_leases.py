@@ -9,19 +9,26 @@ import pytest
 from motet.chassis.service import Received
 from motet.projector.fold import fold
 from motet.records import (
+    AdmittedCall,
+    CallsLinedUp,
+    Claim,
     HolderTold,
     LeaseRefused,
     LeasesExpired,
     LeasesGranted,
     LeasesQueued,
     LeasesRenewed,
+    LinedUpCall,
     Meta,
+    PlanAdmitted,
+    Policy,
     Reason,
     Record,
 )
 
 ID = "8403904690f7e34131df0f52ee0f745d"
 WHO = ("ann", ("a", "b"))
+PLAN = "f403904690f7e34131df0f52ee0f745d"
 
 
 def meta(number: int) -> Meta:
@@ -69,3 +76,28 @@ def test_batches_make_no_difference(length: int) -> None:
         "ann",
         '[{"code": "NOT_HELD", "message": "over\\\\0", "call_id": null}]',
     )
+
+
+def test_a_plan_is_out_of_the_lines_until_it_has_its_leases() -> None:
+    """Whether both events come in one batch or in two; and the lease says whose it is."""
+    claims = (Claim("account:a", "WRITE"),)
+    calls = (AdmittedCall("c0", "t.a", 1, "{}", "sha", (), claims, "IDEMPOTENT", approval=False, leases=("shared/a",)),)
+    admitted = PlanAdmitted(meta(1), PLAN, "k", "agent", "PLAN", "sha", calls, Policy(), 9_000, leases=("shared/a",))
+    lined_up = CallsLinedUp(meta(2), PLAN, "PLAN", (LinedUpCall(0, claims),))
+    taken = LeasesGranted(
+        meta(3), ID, PLAN, f"plan:{PLAN}", ("a",), 7, 10.0, 2_000, at_once=True, expires_at=3, plan_id=PLAN
+    )
+
+    def placed(topic: str, *records: Record) -> list[Received]:
+        return [Received(topic, 0, at, b"", b"", at, one, f"e{at}") for at, one in enumerate(records)]
+
+    before = fold(placed("motet.events", admitted))
+    assert (before.plans[PLAN]["leases"], before.plans[PLAN]["awaits_leases"]) == (["shared/a"], True)
+    assert before.calls[PLAN, 0]["leases"] == ["shared/a"]
+    (row,) = before.claims.inserted[PLAN][0]
+    assert (row["state"], row["place"]) == ("AWAITS_LEASE", None)
+    both = fold(placed("motet.events", admitted, lined_up))
+    assert both.plans[PLAN]["awaits_leases"] is False
+    assert fold(placed("motet.events", lined_up)).plans_changed[PLAN]["awaits_leases"] is False
+    lease = fold(placed("motet.leases", taken)).upserts["lease_requests"][ID,]
+    assert (lease["plan_id"], lease["holder"]) == (PLAN, f"plan:{PLAN}")

@@ -87,6 +87,19 @@ def test_slots_by_name() -> None:
     assert "at_once -1 is not an integer from 0" in fault(at_once=-1)
 
 
+def test_leases_have_a_scope_and_a_template() -> None:
+    """The scope is written out: no argument may pick another one. Each is named, for leases have no wholes."""
+    tools = Toolset("t")
+    tools.add(move, "pure", leases=("s/b:{target}", "s/a", "s/a"), lease_seconds=9)
+    contract = tools.tools[0].contract_fields()
+    assert (contract.leases, contract.lease_seconds) == (("s/a", "s/b:{target}"), 9.0)
+    for lease in ("a", "/a", "a/", "{source}/a"):
+        assert "is no scope/resource such as 'shared/printer:{name}'" in fault(leases=lease)
+    assert "has a star, and leases have no wholes" in fault(leases="s/a:*")
+    assert "names no argument" in fault(leases="s/b:{nobody}")
+    assert "lease_seconds 0 is not a number above 0" in fault(lease_seconds=0)
+
+
 def test_an_argument_with_a_default_names_a_resource() -> None:
     """The schema publishes the default, so that the coordinator knows the name."""
     assert claims(writes="note:{note}:{size}") == [("note:{note}:{size}", "WRITE")]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from motet import Toolset
-from motet.records import Invocation
+from motet.records import HeldLease, Invocation
 from motet.tools import Held
-from motet.tools.held import leases_of
+from motet.tools.held import leases_of, tokens_of
 
 tools = Toolset("fenced")
 
@@ -53,3 +53,8 @@ def test_every_lease_among_the_arguments_counts() -> None:
 def test_what_is_no_lease_fences_nothing(lease: Any) -> None:
     """It never reaches a table, whatever it is."""
     assert found(amount=1, lease=lease) == []
+
+
+def test_the_tokens_of_a_plan_have_the_names_of_its_leases() -> None:
+    """As the contract writes them: scope/resource."""
+    assert tokens_of((HeldLease("s", "a", 3), HeldLease("s", "b/c", 4))) == {"s/a": 3, "s/b/c": 4}

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     lease_resources: int = Field(default=16, ge=1, description="Resources of one lease at most")
     lease_seconds: float = Field(default=3_600.0, gt=0, description="A lease's duration at most; it can be renewed")
     lease_wait_seconds: float = Field(default=3_600.0, gt=0, description="How long a lease may wait at most")
+    plan_lease_wait_seconds: float = Field(
+        default=600.0, gt=0, description="So long a plan that does not say waits for its leases"
+    )
     leases_per_holder: int = Field(default=100, ge=1, description="Open leases of one holder in a shard at most")
     leases_per_tenant: int = Field(default=10_000, ge=1, description="Open leases of one tenant in a shard at most")
     open_leases: int = Field(default=50_000, ge=1, description="Open leases of a shard before its door pauses")

@@ -13,7 +13,7 @@ from motet.client.answers import CommandNotAnswered, Refused, Sent
 from motet.client.client import Client, PlanTimeout, SubmitFailed, Submitted
 from motet.client.events import Event
 from motet.client.outcome import CallOutcome, Outcome
-from motet.client.plans import Call, Mode, command, read_plan_file
+from motet.client.plans import Call, Mode, PlanLeases, command, read_plan_file
 from motet.client.policy import Budget, Policy
 from motet.client.repairs import Repaired
 
@@ -26,6 +26,7 @@ __all__ = [
     "Event",
     "Mode",
     "Outcome",
+    "PlanLeases",
     "PlanTimeout",
     "Policy",
     "Refused",

@@ -22,7 +22,7 @@ from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
 from motet.client.leases.on_motet import Ear, MotetLeases
 from motet.client.outcome import Outcome, outcome_of
-from motet.client.plans import Call, Mode, command
+from motet.client.plans import Call, Mode, PlanLeases, command
 from motet.client.policy import Policy
 from motet.modes import answers, host_of
 from motet.plan.identity import plan_id_of
@@ -121,6 +121,7 @@ class Client:
         traceparent: str | None = None,
         policy: Policy | None = None,
         mode: Mode = "orchestrated",
+        leases: PlanLeases | None = None,
     ) -> Submitted:
         """Submits calls as a plan. Raises ConfigurationError for arguments that JSON cannot carry."""
         return self.submit_command(
@@ -135,6 +136,7 @@ class Client:
                 traceparent=traceparent,
                 policy=policy,
                 mode=mode,
+                leases=leases,
             )
         )
 

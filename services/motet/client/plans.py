@@ -48,6 +48,22 @@ class Call:
     expected: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class PlanLeases:
+    """Leases that a plan takes beside those of its tools' contracts, each scope/resource, as "shared/printer:hall".
+
+    It has all its leases for `seconds` at most, and waits `wait_seconds` for them; None is what contracts and settings say.
+    """
+
+    names: Sequence[str] = ()
+    seconds: float | None = None
+    wait_seconds: float | None = None
+
+    def fields(self) -> tuple[tuple[str, ...], float | None, float | None]:
+        """The fields of the command."""
+        return tuple(self.names), self.seconds, self.wait_seconds
+
+
 class WrittenCall(BaseModel):
     """A call in a plan file."""
 
@@ -94,6 +110,9 @@ class WrittenPlan(BaseModel):
     unknown_resources: Literal["hold", "line_up", "refuse"] = "hold"
     unknown_seconds: float | None = None
     deadline_seconds: Annotated[float, Field(strict=False)] | None = None
+    leases: list[str] = []
+    lease_seconds: Annotated[float, Field(strict=False)] | None = None
+    lease_wait_seconds: Annotated[float, Field(strict=False)] | None = None
     budget: WrittenBudget | None = None
 
 
@@ -109,6 +128,7 @@ def command(
     traceparent: str | None = None,
     policy: Policy | None = None,
     mode: Mode = "orchestrated",
+    leases: PlanLeases | None = None,
 ) -> SubmitPlan:
     """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
 
@@ -138,6 +158,7 @@ def command(
         traceparent,
         (policy or Policy()).record(),
         MODES[mode],
+        *(leases or PlanLeases()).fields(),
     )
 
 
@@ -176,4 +197,5 @@ def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | 
             *(written.deadline_seconds, budget, written.unknown_resources, written.unknown_seconds),
         ),
         mode=mode or written.mode,
+        leases=PlanLeases(written.leases, written.lease_seconds, written.lease_wait_seconds),
     )

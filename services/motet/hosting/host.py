@@ -18,12 +18,13 @@ from motet.chassis.settings import Settings
 from motet.hosting import rows
 from motet.hosting.commands import Commands, Known
 from motet.hosting.directing import Directing
-from motet.hosting.telling import EVENTS, Cause, Telling
+from motet.hosting.telling import EVENTS, LEASE_GRANTS, LEASE_REQUESTS, Cause, Telling
 from motet.modes import COORDINATOR, RESULTS, answers, mode_of
 from motet.plan import (
     Limits,
     Plan,
     Reservation,
+    Step,
     admit,
     command_digest,
     key_digest,
@@ -33,6 +34,7 @@ from motet.plan import (
 )
 from motet.plan import rules as plan_rules
 from motet.plan.direct import set_budget
+from motet.plan.leases import names
 from motet.records import (
     AdmittedCall,
     CallsFinished,
@@ -42,6 +44,9 @@ from motet.records import (
     CommandRefused,
     CommandRepeated,
     ExpectedVersion,
+    LeasesDenied,
+    LeasesLost,
+    LeasesTaken,
     Meta,
     PlanAdmitted,
     PlanEnded,
@@ -77,6 +82,11 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
         plan_calls_at_once=settings.plan_calls_at_once,
         tenant_calls_at_once=settings.tenant_calls_at_once,
         reservations=settings.open_plans,
+        leases_per_scope=settings.lease_resources,
+        lease_waiters=max(1, settings.open_plans // 2),
+        lease_seconds=settings.lease_seconds,
+        lease_wait_seconds=settings.lease_wait_seconds,
+        plan_lease_wait_seconds=settings.plan_lease_wait_seconds,
     )
     return Service(
         name=name,
@@ -87,8 +97,9 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
             Input(COMMANDS, rank=3, door=True),
             Input(REPAIRS, rank=4),
             Input(hears, rank=1),
+            Input(LEASE_GRANTS, rank=1),
         ),
-        outputs=(EVENTS, COMMANDS, TIMERS, REPAIRS, says, "motet.merges", "motet.dead-letters"),
+        outputs=(EVENTS, COMMANDS, TIMERS, REPAIRS, says, LEASE_REQUESTS, "motet.merges", "motet.dead-letters"),
         open=partial(
             Host, limits=limits, open_plans=settings.open_plans, window_seconds=settings.command_window_seconds
         ),
@@ -180,10 +191,20 @@ class Host(Inert):
                 telling.tell(schedule.quarantine(plan_id, call_id))
             case ReleaseResources(plan_id=plan_id):
                 telling.tell(schedule.release(plan_id))
+            case word:
+                telling.tell(self.answered(word))
+
+    def answered(self, word: object) -> list[Step]:
+        """What follows of the answer to what a plan asked for: resources, or leases."""
+        match word:
             case ResourcesGranted(plan_id=plan_id):
-                telling.tell(schedule.granted(plan_id))
+                return self.schedule.granted(plan_id)
             case ResourcesRefused(plan_id=plan_id, code=code, message=message):
-                telling.tell(schedule.refused(plan_id, code, message))
+                return self.schedule.refused(plan_id, code, message)
+            case LeasesTaken() | LeasesDenied() | LeasesLost() as answer:
+                return self.schedule.leases(answer)
+            case _:
+                return []
 
     def keys(self, batch: Sequence[Received]) -> Iterator[str]:
         """The keys that the records of a batch are about: those of commands, and of plans that may end."""
@@ -245,7 +266,7 @@ class Host(Inert):
         plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now, hop.rules)
         refusal = None
         if isinstance(plan, Plan):
-            refusal = self.counted_elsewhere(plan) or self.schedule.quarantined(plan)
+            refusal = self.counted_elsewhere(plan) or self.schedule.quarantined(plan) or self.schedule.crowded(plan)
         if refusal is None and isinstance(plan, Plan) and plan_id in self.schedule.plans:
             message = f"plan {plan_id} was submitted before, and something of it is still open"
             refusal = Reason("PLAN_OPEN", message, None)
@@ -351,12 +372,13 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
             call.approval != "",
             tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
             call.unknown,
+            call.leases,
         )
         for call in plan.calls
     )
     return PlanAdmitted(
         *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
-        *(plan.policy, plan.deadline, mode_of(plan.plan_id)),
+        *(plan.policy, plan.deadline, mode_of(plan.plan_id), names(plan.leases)),
     )
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from motet.chassis.hop import Hop
+from motet.chassis.identity import domain_key
 from motet.plan import Committed, Ended, Fact, Limits, Plan, Reservation, Started, Step, Stopped, Undoing, Word
 from motet.records import (
     CallsCommitted,
     CallsStarted,
     CommittedCall,
     CompensationStarted,
+    GiveBackLeases,
     Invocation,
     InvokeCalls,
     Meta,
@@ -24,18 +26,23 @@ from motet.records import (
     ResourcesRefused,
     StopCalls,
     StoppedCall,
+    TakeLeases,
 )
 
 EVENTS: Final = "motet.events"
 REQUESTS: Final = "motet.requests"
 GRANTS: Final = "motet.grants"
-# Where the other host hears a word.
+LEASE_REQUESTS: Final = "motet.lease-requests"
+LEASE_GRANTS: Final = "motet.lease-grants"
+# Where another service hears a word.
 WORDS: Final[dict[Any, str]] = {
     ReserveResources: REQUESTS,
     QuarantineResources: REQUESTS,
     ReleaseResources: REQUESTS,
     ResourcesGranted: GRANTS,
     ResourcesRefused: GRANTS,
+    TakeLeases: LEASE_REQUESTS,
+    GiveBackLeases: LEASE_REQUESTS,
 }
 # A record stays well below its topic's limit; what is larger goes out in several.
 CHUNK_CHARACTERS: Final = 400_000
@@ -63,7 +70,8 @@ class Telling:
         """Emits the facts, in order."""
         for step in steps:
             if isinstance(step, Word):
-                self.hop.emit(WORDS[step.record.func], step.record(meta=self.meta(step.plan)))
+                key = None if step.scope is None else domain_key(step.plan.tenant, step.scope)
+                self.hop.emit(WORDS[step.record.func], step.record(meta=self.meta(step.plan)), key)
                 continue
             plan = step.plan
             match step:

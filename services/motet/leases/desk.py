@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from motet.leases.book import Book
 from motet.leases.lease import Lease, Step
 from motet.leases.limits import LeaseLimits
-from motet.plan.identity import lease_id_of
+from motet.leases.plans import command_of, scope_of
+from motet.plan.identity import lease_id_of, plan_lease_id
 from motet.plan.text import carriable
-from motet.records import AcquireLeases, LeaseCommand, Reason, ReleaseLease, RenewLease
+from motet.records import (
+    AcquireLeases,
+    GiveBackLeases,
+    LeaseCommand,
+    Reason,
+    ReleaseLease,
+    RenewLease,
+    TakeLeases,
+)
 
 MILLISECONDS: Final = 1_000
 Refusal = tuple[Reason, ...]
@@ -29,26 +39,32 @@ class Desk:
     ) -> list[Step] | Refusal:
         """All resources at once: granted, in line, or refused."""
         reasons = tuple(self.faults(command))
-        if reasons:
-            return reasons
-        lease = Lease(
-            lease_id_of(command),
-            command.tenant,
-            command.domain,
-            command.agent,
-            tuple(sorted(set(command.resources))),
-            math.ceil(command.duration_seconds * MILLISECONDS),
-            now + math.ceil(command.wait_seconds * MILLISECONDS),
-            command.idempotency_key,
-            correlation_id,
-            traceparent,
-        )
-        ahead = self.book.ahead(lease) if not command.wait_seconds else []
+        return reasons or self.ask(lease_of(command, correlation_id, traceparent, now), now)
+
+    def take(self, request: TakeLeases, now: int) -> list[Step] | Refusal:
+        """The same for a plan, by its host. A repeat changes nothing."""
+        command, meta = command_of(request, now), request.meta
+        lease_id = plan_lease_id(*scope_of(request), request.plan_id)
+        reasons = tuple(self.faults(command))
+        if reasons or lease_id in self.book.leases:
+            return reasons or []
+        lease = lease_of(command, meta.correlation_id, meta.traceparent, now)
+        lease = replace(lease, lease_id=lease_id, wait_until=max(now, request.wait_until))
+        return self.ask(replace(lease, plan_id=request.plan_id, plan_domain=meta.domain), now)
+
+    def ask(self, lease: Lease, now: int) -> list[Step] | Refusal:
+        """A request that nothing is wrong with, and that may not wait if its time for that is over."""
+        ahead = self.book.ahead(lease) if lease.wait_until <= now else []
         if ahead:
             return tuple(
                 self.reason("HELD", f"{taken(one, lease)}; ask with wait_seconds to wait for it") for one in ahead
             )
         return self.book.acquire(lease, now)
+
+    def give_back(self, request: GiveBackLeases, now: int) -> list[Step]:
+        """A plan gives back what it has of a scope, or waits for it no longer. If it is over, its time was."""
+        lease = self.book.leases.get(plan_lease_id(*scope_of(request), request.plan_id))
+        return [] if lease is None else self.book.release(lease, now)
 
     def renew(self, command: RenewLease, now: int) -> list[Step] | Refusal:
         """By its holder, with its token, for a bounded time."""
@@ -74,6 +90,9 @@ class Desk:
         if lease is None or lease.scope != (command.tenant, command.domain):
             message = f"lease {command.lease_id!r} is over, or was never there: ask for a new one"
             return (self.reason("NOT_HELD", message),)
+        if lease.plan_id:
+            message = f"plan {lease.plan_id} has lease {lease.lease_id} until nothing of it is open: cancel the plan"
+            return (self.reason("OTHER_HOLDER", message),)
         if lease.holder != command.agent:
             message = f"lease {lease.lease_id} belongs to {lease.holder!r}, and {command.agent!r} asks"
             return (self.reason("OTHER_HOLDER", message),)
@@ -133,6 +152,22 @@ class Desk:
     def reason(self, code: str, message: str) -> Reason:
         """A reason that a fact can carry."""
         return Reason(code, carriable(message, self.limits.message_length), None)
+
+
+def lease_of(command: AcquireLeases, correlation_id: str, traceparent: str | None, now: int) -> Lease:
+    """What a request asks for."""
+    return Lease(
+        lease_id_of(command),
+        command.tenant,
+        command.domain,
+        command.agent,
+        tuple(sorted(set(command.resources))),
+        math.ceil(command.duration_seconds * MILLISECONDS),
+        now + math.ceil(command.wait_seconds * MILLISECONDS),
+        command.idempotency_key,
+        correlation_id,
+        traceparent,
+    )
 
 
 def taken(first: Lease, asked: Lease) -> str:

@@ -18,13 +18,15 @@ from motet.leases.commands import Commands, Known
 from motet.leases.desk import Desk, Refusal
 from motet.leases.lease import Ended, Scope, Step
 from motet.leases.limits import LeaseLimits
-from motet.leases.telling import EVENTS, Cause, tell
+from motet.leases.plans import PlanRequest, denied, scope_of
+from motet.leases.telling import EVENTS, GRANTS, Cause, tell
 from motet.plan.admission import valid_correlation, valid_traceparent
 from motet.plan.identity import command_digest, key_digest, lease_id_of
 from motet.plan.limits import Limits
 from motet.records import (
     AcquireLeases,
     AskHolder,
+    GiveBackLeases,
     HolderTold,
     LeaseCommand,
     LeaseCommandRepeated,
@@ -36,10 +38,12 @@ from motet.records import (
     Reason,
     ReleaseLease,
     RenewLease,
+    TakeLeases,
 )
 
 COMMANDS: Final = "motet.lease-commands"
 TIMERS: Final = "motet.lease-timers"
+PLAN_REQUESTS: Final = "motet.lease-requests"
 
 
 def service(settings: Settings) -> Service:
@@ -55,10 +59,11 @@ def service(settings: Settings) -> Service:
         name="leases",
         inputs=(
             Input(TIMERS, rank=0),
-            Input(COMMANDS, rank=1, door=True),
-            Input(REPAIRS, rank=2),
+            Input(COMMANDS, rank=2, door=True),
+            Input(REPAIRS, rank=3),
+            Input(PLAN_REQUESTS, rank=1),
         ),
-        outputs=(EVENTS, COMMANDS, TIMERS, "motet.merges", "motet.dead-letters"),
+        outputs=(EVENTS, COMMANDS, TIMERS, GRANTS, "motet.merges", "motet.dead-letters"),
         open=partial(
             Leases, limits=limits, open_leases=settings.open_leases, window_seconds=settings.command_window_seconds
         ),
@@ -118,14 +123,21 @@ class Leases(Inert):
     def take(self, received: Received, hop: Hop) -> None:
         """One record: what is over by its time ends first."""
         record, cause = received.record, Cause(received.cause, received.timestamp_ms)
-        owner = record.meta if isinstance(record, LeaseTimerFired) else record
-        scope = owner.tenant, owner.domain
+        if isinstance(record, PlanRequest):
+            scope = scope_of(record)
+        else:
+            owner = record.meta if isinstance(record, LeaseTimerFired) else record
+            scope = owner.tenant, owner.domain
         self.tell(self.book.at(scope, received.timestamp_ms), hop, cause)
         match record:
             case LeaseTimerFired():
                 self.fired.discard(scope)
             case AskHolder() as question:
                 self.answer(question, received, hop)
+            case TakeLeases() as request:
+                self.plan_asks(request, received, hop, cause)
+            case GiveBackLeases() as request:
+                self.tell(self.desk.give_back(request, received.timestamp_ms), hop, cause)
             case AcquireLeases() | RenewLease() | ReleaseLease() as command:
                 if not self.known(command, received, hop):
                     self.decide(command, received, hop, cause)
@@ -135,10 +147,25 @@ class Leases(Inert):
     def tell(self, steps: Sequence[Step], hop: Hop, cause: Cause) -> list[LeaseEvent]:
         """Says what the book decided; the key of a lease that is over is known for its window from now on."""
         for step in steps:
-            if isinstance(step, Ended):
+            if isinstance(step, Ended) and not step.lease.plan_id:
                 lease = step.lease
                 self.commands.ended(key_digest(*lease.scope, lease.idempotency_key), cause.timestamp_ms)
         return tell(hop, cause, steps)
+
+    def plan_asks(self, request: TakeLeases, received: Received, hop: Hop, cause: Cause) -> None:
+        """A plan's host asks for leases."""
+        answer = self.desk.take(request, received.timestamp_ms)
+        if isinstance(answer, tuple):
+            self.deny(request, answer, received, hop)
+        else:
+            self.tell(answer, hop, cause)
+
+    def deny(self, request: TakeLeases, reasons: Refusal, received: Received, hop: Hop) -> None:
+        """Tells a plan's host every reason why the plan gets no leases."""
+        meta = request.meta
+        place = meta.tenant, meta.domain, meta.correlation_id, meta.traceparent
+        told_in = hop.meta(received.cause, received.timestamp_ms, *place)
+        hop.emit(GRANTS, denied(request, reasons)(meta=told_in))
 
     # -- commands ----------------------------------------------------------------------------------------------------------
 
@@ -243,10 +270,13 @@ class Leases(Inert):
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
         """A command that cannot be handled is refused; anything else is the chassis's to keep."""
-        command = received.record
+        command, why = received.record, (Reason("HANDLING_FAILED", reason[:2_000], None),)
+        if isinstance(command, TakeLeases):
+            self.deny(command, why, received, hop)
+            return True
         if not isinstance(command, LeaseCommand):
             return False
-        self.refuse(command, (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
+        self.refuse(command, why, received, hop)
         return True
 
 

@@ -14,6 +14,8 @@ Scope = tuple[str, str]
 class Lease:
     """One request for some resources of a scope: it waits while its token is 0, then it is held. Times are in milliseconds.
 
+    Of a plan that asked by its host, `plan_id` and `plan_domain` say where the answer goes; of a command both are empty.
+
     `key` is the digest of its idempotency key, `command_id` the event that asked for it.
     """
 
@@ -30,6 +32,8 @@ class Lease:
     arrival: int = 0
     token: int = 0
     expires_at: int = 0
+    plan_id: str = ""
+    plan_domain: str = ""
 
     @property
     def scope(self) -> Scope:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from motet.chassis.hop import Hop
 from motet.leases.lease import Ended, Granted, Lease, Queued, Renewed, Step
+from motet.leases.plans import word
 from motet.records import (
     LeaseEvent,
     LeasesExpired,
@@ -19,6 +21,7 @@ from motet.records import (
 )
 
 EVENTS: Final = "motet.leases"
+GRANTS: Final = "motet.lease-grants"
 MILLISECONDS: Final = 1_000
 
 
@@ -31,13 +34,22 @@ class Cause:
 
 
 def tell(hop: Hop, cause: Cause, steps: Sequence[Step]) -> list[LeaseEvent]:
-    """Emits the facts, in order, and returns them."""
+    """Emits the facts, in order, and returns them; hosts hear of leases of their plans."""
     told: list[LeaseEvent] = []
     for step in steps:
         record = fact(step, meta(hop, cause, step.lease))
         hop.emit(EVENTS, record)
         told.append(record)
+        about = word(step) if step.lease.plan_id else None
+        if about is not None:
+            tell_host(hop, cause, about, step.lease)
     return told
+
+
+def tell_host(hop: Hop, cause: Cause, about: partial[Any], lease: Lease) -> None:
+    """Tells a plan's host what became of a lease that it asked for."""
+    place = lease.tenant, lease.plan_domain, lease.correlation_id, lease.traceparent
+    hop.emit(GRANTS, about(meta=hop.meta(cause.event_id, cause.timestamp_ms, *place)))
 
 
 def fact(step: Step, meta: Meta) -> LeaseEvent:
@@ -47,11 +59,12 @@ def fact(step: Step, meta: Meta) -> LeaseEvent:
     match step:
         case Queued():
             seconds = lease.duration / MILLISECONDS
-            return LeasesQueued(meta, lease.lease_id, lease.idempotency_key, *who, seconds, lease.wait_until)
+            asked = (lease.lease_id, lease.idempotency_key, *who, seconds, lease.wait_until)
+            return LeasesQueued(meta, *asked, lease.plan_id or None)
         case Granted(at=at):
             seconds = lease.duration / MILLISECONDS
             head = (lease.lease_id, lease.idempotency_key, *who, lease.token)
-            return LeasesGranted(meta, *head, seconds, at, step.at_once, lease.expires_at)
+            return LeasesGranted(meta, *head, seconds, at, step.at_once, lease.expires_at, lease.plan_id or None)
         case Renewed():
             return LeasesRenewed(meta, lease.lease_id, *who, lease.token, lease.expires_at)
         case Ended(end="RELEASED" | "WITHDRAWN" as end):

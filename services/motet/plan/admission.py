@@ -16,6 +16,7 @@ from motet.plan.contracts import Contract, Contracts, UnknownResource, claim_fau
 from motet.plan.expectations import expectation_faults
 from motet.plan.graph import find_cycle
 from motet.plan.hybrid import INSTEAD, uses
+from motet.plan.leases import Needs
 from motet.plan.limits import Limits
 from motet.plan.model import Call, Plan
 from motet.plan.policies import policy_reasons
@@ -75,6 +76,8 @@ def admit(
         in_line=admission.undone_in_line,
         reserves=admission.reserves,
         known_by=now + int(admission.unknown_seconds * MILLISECONDS) if admission.unknown_seconds else 0,
+        leases=admission.needs.leased(),
+        lease_wait=admission.needs.wait_ms,
     )
 
 
@@ -134,6 +137,7 @@ class Admission:
         self.calls: list[Call] = []
         self.edges: list[tuple[int, ...]] = []
         self.hints = HINTS
+        self.needs = Needs(command, limits)
         # What a hybrid plan asks for.
         self.reserves: tuple[Claim, ...] = ()
         self.compensates = command.policy.on_failure == "COMPENSATE"
@@ -199,6 +203,7 @@ class Admission:
             more = claims_before(arguments, contract, undoing, self.command.tenant, self.command.domain)
             self.undone_in_line = self.undone_in_line or more is None
             claims = merged((*claims, *(more or ())))
+        leases = self.needs.call(call.call_id, contract, undoing, arguments)
         approval, seconds = self.approval_of(call, contract)
         self.check_expected(call, record.effect)
         self.calls.append(
@@ -217,6 +222,7 @@ class Admission:
                 unknown=unknown,
                 undo_version=0 if undoing is None else undoing.record.version,
                 expected={one.resource: one.version for one in call.expected_versions},
+                leases=leases,
             )
         )
 
@@ -264,7 +270,9 @@ class Admission:
                 self.reserves = merged((*self.reserves, *used))
 
     def check_waits(self) -> None:
-        """Refuses a plan that would keep what it reserved while it waits for a person."""
+        """Refuses a plan that would keep what it reserved or leased while it waits for a person, and leases that nobody would grant."""
+        for code, why, call_id in self.needs.reasons(self.calls):
+            self.refuse(code, why, call_id)
         if self.reserves:
             for call in self.calls:
                 if call.unknown and self.command.policy.unknown_resources == "LINE_UP":
@@ -389,10 +397,12 @@ class Admission:
 
     def check_size(self) -> None:
         """Refuses a plan that would not fit into its own events."""
-        size = sum(
-            len(call.arguments.encode()) + sum(len(claim.resource.encode()) for claim in call.claims)
+        texts = (
+            text
             for call in self.calls
-        ) + sum(len(claim.resource.encode()) for claim in self.reserves)
+            for text in (call.arguments, *call.leases, *(claim.resource for claim in call.claims))
+        )
+        size = sum(len(text.encode()) for text in (*texts, *(claim.resource for claim in self.reserves)))
         if size > self.limits.admitted_bytes:
             message = (
                 f"canonical arguments and resources have {size} bytes; the limit is {self.limits.admitted_bytes}: "

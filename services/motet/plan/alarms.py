@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from motet.plan.board import Board
 from motet.plan.contracts import Contract
 from motet.plan.model import Call, Plan
+from motet.plan.waits import MILLISECONDS
 
 # Below this many a heap is not worth tidying.
 FEW = 1_000
@@ -33,9 +34,8 @@ def plan_alarm(plan: Plan) -> int:
     """When the plan's own time is over; 0 once that changes nothing any more."""
     if plan.outcome != "UNKNOWN" or plan.undoing:
         return 0
-    if plan.barrier and all(call.status == "DONE" for call in plan.calls):
-        return 0
-    return min(plan.deadline, plan.known_by) if plan.known_by and unknown(plan) else plan.deadline
+    due = min(plan.deadline, plan.known_by) if plan.known_by and unknown(plan) else plan.deadline
+    return min(due, plan.lease_by) if plan.lease_by and plan.outside else due
 
 
 def unknown(plan: Plan) -> bool:
@@ -46,6 +46,16 @@ def unknown(plan: Plan) -> bool:
 def plan_due(plan: Plan, now: int) -> bool:
     """Whether the plan's own time is over."""
     return 0 < plan_alarm(plan) <= now
+
+
+def why_over(plan: Plan, now: int) -> str:
+    """Of a plan whose own time is over: which of its times that was."""
+    if plan.deadline <= now:
+        return f"the plan's time of {(plan.deadline - plan.admitted) / MILLISECONDS:g} s is over"
+    if unknown(plan) and plan.known_by <= now:
+        late = next(call.call_id for call in plan.calls if call.unknown and call.status != "DONE")
+        return f"what {late} uses was not known within {(plan.known_by - plan.admitted) / MILLISECONDS:g} s"
+    return f"it did not get its leases within {plan.lease_wait / MILLISECONDS:g} s"
 
 
 class Alarms:

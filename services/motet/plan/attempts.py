@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from motet.plan.contracts import Contract
 from motet.plan.model import Call, Plan
+from motet.plan.tokens import tokens
 from motet.plan.waits import DAY_SECONDS, MILLISECONDS, wait_ms
 from motet.records import CallOutcome, ExpectedVersion, Failure, FinishedCall, Invocation
 
@@ -91,4 +92,5 @@ def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> I
         "RECONCILE" if call.asks else "RUN",
         call.began + contract.deadline_ms,
         tuple(expected),
+        tokens(plan, call) if call.leases else (),
     )

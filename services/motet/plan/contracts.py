@@ -81,6 +81,11 @@ def refuse(uri: str) -> NoReturn:
     raise ValueError(f"the schema refers to {uri}, and a contract says everything itself")
 
 
+def plain(text: str, record: ToolContract) -> Template:
+    """A template of a name that is no claim."""
+    return Template(tuple(PLACEHOLDER.split(text)), "UNKNOWN", text, "", record.name)
+
+
 class Contract:
     """One version of a tool."""
 
@@ -102,10 +107,8 @@ class Contract:
             )
             for claim in record.claims
         )
-        self.slot_templates = tuple(
-            (Template(tuple(PLACEHOLDER.split(one.template)), "UNKNOWN", one.template, "", record.name), one.at_once)
-            for one in record.at_once_per
-        )
+        self.slot_templates = tuple((plain(one.template, record), one.at_once) for one in record.at_once_per)
+        self.lease_templates = tuple(plain(text, record) for text in record.leases)
 
     def faults(self, arguments: dict[str, Any]) -> Iterator[str]:
         """What the arguments schema says against arguments, each with its place."""
@@ -132,6 +135,13 @@ class Contract:
     def unknown(self, arguments: dict[str, Any]) -> str:
         """The first resource that follows from another call's result, as its template; empty if all are known."""
         return next((template.text for template in self.templates if template.unknown(arguments)), "")
+
+    def leases(self, arguments: dict[str, Any], tenant: str, domain: str) -> tuple[str, ...]:
+        """The leases that a call needs, sorted, each scope/resource. Raises UnknownResource."""
+        for template in self.lease_templates:
+            if template.unknown(arguments):
+                raise UnknownResource(f"the lease {template.text} of {self.record.name} follows from a result")
+        return tuple(sorted({one.fill(arguments, self.defaults, tenant, domain) for one in self.lease_templates}))
 
     def slots(self, arguments: dict[str, Any], tenant: str, domain: str) -> list[tuple[str, int]]:
         """The names that a call's slots have, sorted, each with how many calls may be in flight. Raises UnknownResource."""

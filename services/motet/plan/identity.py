@@ -41,6 +41,9 @@ def command_digest(command: Command) -> str:
     unknown = [command.policy.unknown_resources, plain(command.policy.unknown_seconds)]
     if unknown != ["HOLD", None]:
         asked_of_plan.append(["unknown_resources", *unknown])
+    leases = [sorted(set(command.leases)), plain(command.lease_seconds), plain(command.lease_wait_seconds)]
+    if leases != [[], None, None]:
+        asked_of_plan.append(["leases", *leases])
     if any(expected):
         asked_of_plan.append(["expected_versions", expected])
     return digest(compact(asked_of_plan))
@@ -55,6 +58,11 @@ def plan_id_of(command: SubmitPlan) -> str:
     """A plan's id, 32 characters: derived from key and content, so that a refused reuse of a key has an id of its own."""
     key = key_digest(command.tenant, command.domain, command.idempotency_key)
     return named(digest(key, command_digest(command)), command.mode)
+
+
+def plan_lease_id(tenant: str, scope: str, plan_id: str) -> str:
+    """The id of a plan's lease in a scope. No command's lease has it: those are digests of two digests."""
+    return digest("plan", tenant, scope, plan_id)[:32]
 
 
 def lease_id_of(command: AcquireLeases) -> str:

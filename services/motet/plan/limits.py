@@ -36,3 +36,11 @@ class Limits:
     # How long it may take until it is known what the calls of a plan use.
     unknown_seconds: float = 600.0
     answer_seconds: float = 15.0
+    # Leases of a plan: as the lease service bounds them, how many scopes there may be, and how long a plan waits that does not say.
+    leases_per_scope: int = 16
+    # Plans that wait for leases, in a shard: fewer than may be open, so that others find room.
+    lease_waiters: int = 2_500
+    lease_scopes: int = 8
+    lease_seconds: float = 3_600.0
+    lease_wait_seconds: float = 3_600.0
+    plan_lease_wait_seconds: float = 600.0

@@ -183,7 +183,9 @@ class Lines:
 
 
 def waits_outside(plan: Plan, call: Call) -> bool:
-    """Whether a call waits outside of the lines: for a person, or until it is known what it uses, if its plan does not hold all of that."""
+    """Whether a call waits outside of the lines: for leases, a person, or until it is known what it uses, if its plan does not hold all of that."""
+    if plan.leases and plan.outside:
+        return True
     return call.approval in ("NEEDED", "ASKED") or (call.unknown and plan.policy.unknown_resources != "HOLD")
 
 

@@ -77,6 +77,8 @@ class Call:
     unknown: bool = False
     # The slot that it waits for: of what there are too many in flight.
     slot: str = ""
+    # The leases that it runs under, each scope/resource.
+    leases: tuple[str, ...] = ()
     # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
     granted: bool = False
     waits: int = 0
@@ -119,6 +121,17 @@ class Reservation:
     doubt: str = ""
     # -- derived ------------------------------------------------------------------------------------------------------------
     granted: bool = False
+
+
+@dataclass(slots=True)
+class Leased:
+    """The leases of a plan in one scope. `duration` is in milliseconds; the token is 0 until they are granted."""
+
+    scope: str
+    resources: tuple[str, ...]
+    duration: int
+    token: int = 0
+    state: Literal["", "ASKED", "HELD", "LOST", "DENIED"] = ""
 
 
 @dataclass(slots=True)
@@ -176,6 +189,11 @@ class Plan:
     in_parts: bool = False
     # Of a hybrid plan, everything that it uses; of use until it was asked for.
     reserves: tuple[Claim, ...] = ()
+    # -- what most plans never have; kept together in a row, with what it reserves -------------------------------------------
+    # Its leases, in the order in which it asks for them; for how long it waits for all of them, and until when once it asked.
+    leases: list[Leased] = field(default_factory=list)
+    lease_wait: int = 0
+    lease_by: int = 0
 
     def __post_init__(self) -> None:
         """Derives the order and the edges."""
@@ -219,6 +237,11 @@ class Plan:
         yield from enumerate(self.calls)
         for index, call in self.compensations.items():
             yield len(self.calls) + index, call
+
+    @property
+    def outside(self) -> bool:
+        """Whether it waits for leases still: then nothing of it is in a line."""
+        return any(one.state not in ("HELD", "LOST") for one in self.leases)
 
     @property
     def sequence(self) -> int:

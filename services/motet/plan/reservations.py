@@ -93,7 +93,10 @@ def granted(board: Board, plan: Plan) -> None:
     """A hosted plan has what it asked for: now its calls get in line here, which keeps their order among themselves."""
     if plan.reservation == "ASKED":
         plan.reservation = "HELD"
-        if not plan.ended:
+        if plan.leases:
+            # It took its leases first, and some calls may have their end since.
+            board.lines.line_up(plan, plan.plan_id, [at for at in plan.order if plan.calls[at].status != "DONE"])
+        elif not plan.ended:
             board.lines.enter(plan)
         board.touch(plan)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from operator import attrgetter
 from typing import Any, Final
 
-from motet.plan.model import Call, Plan, Reservation
+from motet.plan.model import Call, Leased, Plan, Reservation
 from motet.plan.spending import Ledger
 from motet.records import Claim, Failure, Policy
 
@@ -16,9 +17,9 @@ ALWAYS: Final = (
 )
 RARELY: Final = (
     *("due", "approval", "approval_seconds", "uncertain", "asked", "asks", "uncounted", "told", "lingers", "part"),
-    *("undo_version", "undo", "late_result", "expected", "unknown", "slot"),
+    *("undo_version", "undo", "late_result", "expected", "unknown", "slot", "leases"),
 )
-USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {}, False, "")
+USUAL: Final[tuple[object, ...]] = (0, "", 0.0, False, 0, False, 0, False, "", 0, 0, False, None, {}, False, "", ())
 HEAD: Final = (
     *("plan_id", "idempotency_key", "tenant", "domain", "agent", "isolation", "correlation_id", "traceparent"),
     *(
@@ -60,13 +61,18 @@ def to_state(plan: Plan) -> str:
         None if ledger is None else ledger_fields(ledger),
         {index: call_fields(call) for index, call in plan.compensations.items()},
     ]
+    if plan.leases:
+        # A plan that waits for leases has yet to ask for what it reserves.
+        reserves = [claim_fields(claim) for claim in plan.reserves]
+        state.append([[astuple(one) for one in plan.leases], plan.lease_wait, plan.lease_by, reserves])
     # ensure_ascii: PostgreSQL's text holds no NUL, and JSON's escapes hold everything.
     return json.dumps(state, separators=(",", ":"))
 
 
 def from_state(state: str) -> Plan:
     """The plan of a row."""
-    first, policy, calls, committed_in, ledger, compensations = json.loads(state)
+    first, policy, calls, committed_in, ledger, compensations, *rare = json.loads(state)
+    leases, lease_wait, lease_by, reserves = rare[0] if rare else ([], 0, 0, ())
     # A row of a former version lacks what came later.
     known = dict(zip(HEAD, first, strict=False))
     return Plan(
@@ -76,6 +82,10 @@ def from_state(state: str) -> Plan:
         committed_in={int(index): event_id for index, event_id in committed_in.items()},
         ledger=None if ledger is None else ledger_from(*ledger),
         compensations={int(index): call_from(fields) for index, fields in compensations.items()},
+        reserves=tuple(Claim(*one) for one in reserves),
+        leases=[Leased(scope, tuple(resources), *rest) for scope, resources, *rest in leases],
+        lease_wait=lease_wait,
+        lease_by=lease_by,
     )
 
 
@@ -117,6 +127,7 @@ def call_from(fields: list[Any]) -> Call:
     if len(fields) > len(ALWAYS):
         # A row that an earlier version wrote ends sooner.
         known.update(zip(RARELY, fields[-1], strict=False))
+        known["leases"] = tuple(known.get("leases", ()))
     return Call(**known)
 
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from motet.plan import reservations, undoing
-from motet.plan.alarms import Alarms, plan_due
+from motet.plan import leasing, reservations, undoing
+from motet.plan.alarms import Alarms, plan_due, why_over
 from motet.plan.approvals import ask
 from motet.plan.board import Board
 from motet.plan.contracts import Contracts
 from motet.plan.ends import heard, stop
 from motet.plan.guards import Owner, reservation
 from motet.plan.limits import Limits
+from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Plan, Reservation
 from motet.plan.quarantine import hindrance
 from motet.plan.spending import NOTHING, Ledger, Limit
 from motet.plan.starts import start
 from motet.plan.steps import Committed, Ended, Step
 from motet.plan.times import ring_call
-from motet.plan.waits import MILLISECONDS
 from motet.records import FinishedCall, OnQuarantine, Reason
 
 # The rules since which a hosted plan's doubts are told.
@@ -69,7 +69,10 @@ class Schedule:
         """A plan gets in line, and people are asked about calls that need them."""
         board = self.board
         board.plans[plan.plan_id] = plan
-        if plan.reserves:
+        if plan.leases:
+            for call in plan.calls:
+                call.part = NOT_IN_LINE
+        elif plan.reserves:
             reservations.ask(board, plan)
         else:
             board.lines.enter(plan)
@@ -87,6 +90,15 @@ class Schedule:
             return None
         found = (hindrance(board, plan, call.claims, call.call_id) for call in plan.calls)
         return next((reason for reason in found if reason is not None), None)
+
+    def crowded(self, plan: Plan) -> Reason | None:
+        """Why a plan with leases is rejected: so many wait for some that there would be no room for plans that need none."""
+        waiting = sum(one.outside for one in self.board.plans.values() if one.leases) if plan.leases else 0
+        limit = self.board.limits.lease_waiters
+        if waiting < limit:
+            return None
+        message = f"{waiting} plans of the shard wait for leases; the limit is {limit}: try again later"
+        return Reason("TOO_MANY_LEASE_WAITS", message, None)
 
     def finished(self, plan_id: str, calls: Sequence[FinishedCall]) -> list[Step]:
         """Attempts ended. Those of unknown plans and repeats change nothing."""
@@ -113,6 +125,13 @@ class Schedule:
             reservations.refused(self.board, plan, code, message)
         return self.steps()
 
+    def leases(self, answer: leasing.Answer) -> list[Step]:
+        """The lease service answers a plan of this host."""
+        plan = self.board.plans.get(answer.plan_id)
+        if plan is not None:
+            leasing.hear(self.board, plan, answer)
+        return self.steps()
+
     def reserve(self, reservation: Reservation, quarantine: OnQuarantine = "WAIT") -> list[Step]:
         """Another host asks for everything that a plan of its own uses."""
         reservations.reserve(self.board, reservation, quarantine)
@@ -136,13 +155,7 @@ class Schedule:
         plan.alarm = 0
         board.touch(plan)
         if plan_due(plan, board.now):
-            over = plan.deadline <= board.now
-            seconds = ((plan.deadline if over else plan.known_by) - plan.admitted) / MILLISECONDS
-            reason = f"the plan's time of {seconds:g} s is over"
-            if not over:
-                late = next(call.call_id for call in plan.calls if call.unknown and call.status != "DONE")
-                reason = f"what {late} uses was not known within {seconds:g} s"
-            stop(board, plan, "DEADLINE", None, reason)
+            stop(board, plan, "DEADLINE", None, why_over(plan, board.now))
         for index, call in list(plan.everything()):
             ring_call(board, plan, index, call)
         return self.steps()
@@ -202,6 +215,8 @@ class Schedule:
     def move(self, plan: Plan) -> None:
         """Commits what ended, undoes what is to be undone, ends the plan, forgets it once nothing of it is open."""
         board = self.board
+        if plan.leases:
+            leasing.go_on(board, plan)
         committed = plan.commit()
         if committed:
             board.out.append(Committed(plan, tuple(committed)))
@@ -214,6 +229,7 @@ class Schedule:
         if plan.finished:
             board.lines.release_all(plan)
             reservations.give_back(board, plan)
+            leasing.give_back(board, plan)
             del board.plans[plan.plan_id]
 
     def end(self, plan: Plan) -> None:

@@ -16,6 +16,7 @@ from motet.plan.ends import conclude, doubt
 from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Started
+from motet.plan.tokens import hindrance
 from motet.records import Failure, Invocation
 
 FAULTS_SHOWN: Final = 5
@@ -50,6 +51,10 @@ def say(board: Board, plan: Plan, begun: list[Invocation]) -> None:
 
 def attempt(board: Board, plan: Plan, index: int, call: Call) -> Invocation | Failure | None:
     """Begins an attempt if that may be now, or says why the call cannot run. One that waited for results asks for its approval here."""
+    hindered = hindrance(plan, call.leases) if call.leases and call.status in ("WAITING", "RETRYING") else None
+    # Asking whether it happened needs no lease.
+    if hindered is not None and not call.asks:
+        return hindered
     if call.status == "RETRYING":
         return send(board, plan, index, call) if call.due <= board.now else None
     if call.status != "WAITING" or call.waits:

@@ -62,10 +62,14 @@ class Fact:
 
 @record
 class Word:
-    """A record to the other host, about a plan that one of the two hosts. It needs nothing but its meta."""
+    """A record to another service, about a plan of which both know. It needs nothing but its meta.
+
+    It goes where the plan's domain is, or to a scope of leases.
+    """
 
     plan: Plan | Reservation
     record: partial[Any]
+    scope: str | None = None
 
 
 Step = Started | Undoing | Stopped | Committed | Ended | Fact | Word

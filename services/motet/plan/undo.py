@@ -14,6 +14,7 @@ from motet.chassis.canonical import canonical_json, sha256_text
 from motet.plan.arguments import BadArguments, Reference, follow
 from motet.plan.contracts import Contract, Contracts, UnknownResource
 from motet.plan.model import Call, Plan
+from motet.plan.tokens import hindrance
 from motet.records import Claim, Compensation, Failure
 
 ARGUMENT: Final = "$argument"
@@ -51,13 +52,24 @@ def claims_before(
     arguments: dict[str, Any], contract: Contract, undoing: Contract, tenant: str, domain: str
 ) -> tuple[Claim, ...] | None:
     """The resources of a call's compensation as far as they are known at admission; None if they follow from a result."""
+    if contract.record.compensation is None:
+        return ()
+    given = given_before(arguments, contract)
+    try:
+        return None if given is None or undoing.unknown(given) else undoing.claims(given, tenant, domain)
+    except UnknownResource:
+        return None
+
+
+def given_before(arguments: dict[str, Any], contract: Contract) -> dict[str, Any] | None:
+    """The arguments of a call's compensation as far as they are known at admission; None if they cannot be made."""
     compensation = contract.record.compensation
     if compensation is None:
-        return ()
+        return None
+    given = {**contract.defaults, **arguments}
     try:
-        given = filled(json.loads(compensation.arguments), {**contract.defaults, **arguments}, None, known=False)
-        return None if undoing.unknown(given) else undoing.claims(given, tenant, domain)
-    except (BadArguments, UnknownResource):
+        return dict(filled(json.loads(compensation.arguments), given, None, known=False))
+    except BadArguments:
         return None
 
 
@@ -100,6 +112,7 @@ def compensation_of(plan: Plan, index: int, contracts: Contracts) -> Call | Fail
         arguments = arguments_of(call, contract, how)
         text = canonical_json(arguments)
         claims = undoing.claims(arguments, plan.tenant, plan.domain)
+        leases = tuple(sorted({*call.leases, *undoing.leases(arguments, plan.tenant, plan.domain)}))
     except (ValueError, RecursionError) as error:
         return Failure("BAD_REFERENCE", f"the arguments of {how.tool} cannot be made: {error}")
     faults = next(undoing.faults(arguments), None)
@@ -107,5 +120,9 @@ def compensation_of(plan: Plan, index: int, contracts: Contracts) -> Call | Fail
         return Failure(
             "ARGUMENTS_INVALID", f"{how.tool}, which undoes {call.tool}, does not take its arguments: {faults}"
         )
+    hindered = hindrance(plan, leases) if leases else None
+    if hindered is not None:
+        return hindered
     record = undoing.record
-    return Call(call.call_id, record.name, record.version, text, sha256_text(text), (), claims, record.effect, part=-1)
+    head = call.call_id, record.name, record.version, text, sha256_text(text)
+    return Call(*head, (), claims, record.effect, part=-1, leases=leases)

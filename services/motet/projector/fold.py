@@ -252,6 +252,8 @@ def contract(changes: Changes, record: ToolContract) -> None:
         "result_schema": record.result_schema,
         "claims": json.dumps([claim.to_avro() for claim in record.claims]),
         "at_once_per": json.dumps([one.to_avro() for one in record.at_once_per]),
+        "leases": list(map(printable, record.leases)),
+        "lease_seconds": record.lease_seconds,
         "timeout_seconds": record.timeout_seconds,
         **{name: getattr(record, name) for name in PLAIN_TERMS},
         "compensation": None if record.compensation is None else json.dumps(record.compensation.to_avro()),

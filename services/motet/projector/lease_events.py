@@ -50,4 +50,5 @@ def owned(record: Any) -> Row:
 def asked(record: LeasesQueued | LeasesGranted, at: str, offset: int) -> Row:
     """The beginning of a lease; one that is asked for again after its window begins anew."""
     row = {"asked_at": at, "duration_seconds": record.duration_seconds, "place": offset}
+    row["plan_id"] = None if record.plan_id is None else printable(record.plan_id)
     return owned(record) | row | {"ended_at": None, "renewals": None}

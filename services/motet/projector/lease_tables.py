@@ -31,6 +31,7 @@ LEASE_REQUESTS: Final = Table(
         ("renewals", "bigint", "The offset of its last renewal in motet.leases. Null if it never was."),
         ("ended_at", "timestamptz", "When it ended. Null while it is open."),
         ("place", "bigint", "Where it got in line: the order of those that wait."),
+        ("plan_id", "text", "The plan that took it. Null if a command did."),
         ("event_id", "text NOT NULL", "The last event about it."),
     ),
     ("lease_id",),

@@ -34,6 +34,8 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "status": "OPEN",
         **policy_columns(record),
         "calls": len(record.calls),
+        "leases": list(map(printable, record.leases)),
+        "awaits_leases": bool(record.leases),
         "reasons": None,
         "correlation_id": meta.correlation_id,
         "command_sha256": record.command_sha256,
@@ -65,11 +67,14 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
             "approval": call.approval,
             "in_doubt": False,
             "runs_on": False,
+            "leases": list(map(printable, call.leases)),
         }
         if call.claims:
             state = "AWAITS_APPROVAL" if call.approval else "WAITS"
             if call.unknown and record.policy.unknown_resources == "LINE_UP":
                 state = "AWAITS_RESULT"
+            if record.leases and state == "WAITS":
+                state = "AWAITS_LEASE"
             claims[index] = claim_rows(meta, plan_id, index, call.claims, record.isolation, state, at)
 
 
@@ -103,6 +108,7 @@ def lined_up(changes: Changes, record: CallsLinedUp, at: str) -> None:
     for call in record.calls:
         rows = claim_rows(record.meta, record.plan_id, call.index, call.claims, record.isolation, "WAITS", at)
         changes.claims.replace(record.plan_id, call.index, rows)
+    changes.change_plan(record.plan_id, awaits_leases=False)
 
 
 def waiting(changes: Changes, record: CallsWaiting, at: str) -> None:
@@ -196,6 +202,8 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         "mode": None,
         "status": "REJECTED",
         "calls": 0,
+        "leases": [],
+        "awaits_leases": False,
         "reasons": json.dumps(
             [
                 {

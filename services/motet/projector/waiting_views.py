@@ -12,6 +12,13 @@ OR (right(h.resource, 1) = '*' AND starts_with(r.resource, left(h.resource, -1))
 OR (right(r.resource, 1) = '*' AND starts_with(h.resource, left(r.resource, -1))))"""
 SHARE: Final = "h.mode = r.mode AND h.operation = r.operation AND r.mode IN ('READ', 'COMMUTE')"
 
+# Who is before a plan in the lines of the leases that it waits for.
+BEFORE: Final = """SELECT w.plan_id AS waits, h.plan_id, w.asked_at AS since,
+w.domain || '/' || r.resource || CASE h.state WHEN 'HELD' THEN ' held by ' ELSE ' wanted before by ' END || h.holder AS what
+FROM {schema}.lease_requests AS w, unnest(w.resources) AS r (resource), {schema}.lease_requests AS h
+WHERE w.ended_at IS NULL AND w.state = 'WAITING' AND w.plan_id IS NOT NULL AND h.ended_at IS NULL AND h.tenant = w.tenant
+AND h.domain = w.domain AND r.resource = ANY (h.resources) AND h.place < w.place"""
+
 WHY_WAITING: Final = View(
     "why_waiting",
     "Why calls of open plans are not running: one row a call and reason; a call without a row runs, or has ended.",
@@ -34,6 +41,11 @@ SELECT tenant, domain, plan_id, index, call_id, tool, split_part(waits_for, ' ',
 NULL, NULL, NULL
 FROM {{schema}}.calls WHERE waits_for IS NOT NULL AND status IN ('WAITING', 'RETRYING')
 UNION ALL
+SELECT c.tenant, c.domain, c.plan_id, c.index, c.call_id, c.tool, 'LEASE', coalesce(b.what, array_to_string(p.leases, ', ')), b.plan_id,
+NULL, coalesce(b.since, p.admitted_at)
+FROM {{schema}}.calls AS c JOIN {{schema}}.plans AS p USING (plan_id) LEFT JOIN ({BEFORE}) AS b ON b.waits = c.plan_id
+WHERE c.status = 'WAITING' AND p.awaits_leases
+UNION ALL
 SELECT tenant, domain, plan_id, index, call_id, tool, 'APPROVAL', 'a person', NULL, NULL, NULL
 FROM {{schema}}.calls WHERE status = 'AWAITING_APPROVAL'
 UNION ALL
@@ -49,8 +61,8 @@ FROM {{schema}}.calls WHERE in_doubt""",
         "index": "The call of the plan.",
         "call_id": "Its name within the plan.",
         "tool": "The tool, toolset.function.",
-        "reason": "RESOURCE, PREDECESSOR, SLOT, BUDGET, APPROVAL, RETRY (its time has not come) or DOUBT (nobody knows whether it happened).",
-        "what": "The resource and what its holder does with it, the call before it, of what too many are in flight, or until when.",
+        "reason": "RESOURCE, PREDECESSOR, LEASE, SLOT, BUDGET, APPROVAL, RETRY (its time has not come) or DOUBT (nobody knows whether it happened).",
+        "what": "The resource and what its holder does with it, the call before it, the lease and who is before its plan (or, while the lease service has not answered, all that the plan waits for), of what too many are in flight, or until when.",
         "behind_plan": "The plan of the call that it waits for, if it waits for one.",
         "behind_index": "That call.",
         "since": "Since when, where that is known.",

@@ -584,6 +584,9 @@ class SubmitPlan:
     traceparent: str | None = None
     policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None, unknown_resources="HOLD", unknown_seconds=None)
     mode: Mode = "ORCHESTRATED"
+    leases: tuple[str, ...] = ()
+    lease_seconds: float | None = None
+    lease_wait_seconds: float | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -597,6 +600,9 @@ class SubmitPlan:
             "traceparent": self.traceparent,
             "policy": self.policy.to_avro(),
             "mode": self.mode,
+            "leases": self.leases,
+            "lease_seconds": self.lease_seconds,
+            "lease_wait_seconds": self.lease_wait_seconds,
         }
 
     @staticmethod
@@ -612,6 +618,9 @@ class SubmitPlan:
             datum["traceparent"],
             Policy.from_avro(datum["policy"]),
             datum["mode"],
+            tuple(datum["leases"]),
+            datum["lease_seconds"],
+            datum["lease_wait_seconds"],
         )
 
 
@@ -722,6 +731,8 @@ class ToolContract:
     breaker_reset_seconds: float = 30.0
     at_once: int = 0
     at_once_per: tuple[SlotTemplate, ...] = ()
+    leases: tuple[str, ...] = ()
+    lease_seconds: float = 300.0
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -751,6 +762,8 @@ class ToolContract:
             "breaker_reset_seconds": self.breaker_reset_seconds,
             "at_once": self.at_once,
             "at_once_per": [item.to_avro() for item in self.at_once_per],
+            "leases": self.leases,
+            "lease_seconds": self.lease_seconds,
         }
 
     @staticmethod
@@ -782,6 +795,8 @@ class ToolContract:
             datum["breaker_reset_seconds"],
             datum["at_once"],
             tuple([SlotTemplate.from_avro(item) for item in datum["at_once_per"]]),
+            tuple(datum["leases"]),
+            datum["lease_seconds"],
         )
 
 
@@ -1747,6 +1762,7 @@ class AdmittedCall:
     approval: bool = False
     expected_versions: tuple[ExpectedVersion, ...] = ()
     unknown: bool = False
+    leases: tuple[str, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1761,6 +1777,7 @@ class AdmittedCall:
             "approval": self.approval,
             "expected_versions": [item.to_avro() for item in self.expected_versions],
             "unknown": self.unknown,
+            "leases": self.leases,
         }
 
     @staticmethod
@@ -1777,6 +1794,7 @@ class AdmittedCall:
             datum["approval"],
             tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
             datum["unknown"],
+            tuple(datum["leases"]),
         )
 
 
@@ -1796,6 +1814,7 @@ class PlanAdmitted:
     policy: Policy = Policy(batch="COLLECT_ALL", quorum=None, on_failure="STOP", in_doubt="HOLD", quarantine="WAIT", deadline_seconds=None, budget=None, unknown_resources="HOLD", unknown_seconds=None)
     deadline_at: int | None = None
     mode: Mode = "ORCHESTRATED"
+    leases: tuple[str, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1809,6 +1828,7 @@ class PlanAdmitted:
             "policy": self.policy.to_avro(),
             "deadline_at": self.deadline_at,
             "mode": self.mode,
+            "leases": self.leases,
         }
 
     @staticmethod
@@ -1824,6 +1844,7 @@ class PlanAdmitted:
             Policy.from_avro(datum["policy"]),
             datum["deadline_at"],
             datum["mode"],
+            tuple(datum["leases"]),
         )
 
 
@@ -2116,6 +2137,30 @@ InvocationMode = Literal["UNKNOWN", "RUN", "RECONCILE"]
 
 
 @record
+class HeldLease:
+    """A lease that a call runs under."""
+
+    scope: str
+    resource: str
+    token: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "scope": self.scope,
+            "resource": self.resource,
+            "token": self.token,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> HeldLease:
+        return HeldLease(
+            datum["scope"],
+            datum["resource"],
+            datum["token"],
+        )
+
+
+@record
 class Invocation:
     """One call to run."""
 
@@ -2129,6 +2174,7 @@ class Invocation:
     mode: InvocationMode = "RUN"
     deadline_at: int | None = None
     expected_versions: tuple[ExpectedVersion, ...] = ()
+    leases: tuple[HeldLease, ...] = ()
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2142,6 +2188,7 @@ class Invocation:
             "mode": self.mode,
             "deadline_at": self.deadline_at,
             "expected_versions": [item.to_avro() for item in self.expected_versions],
+            "leases": [item.to_avro() for item in self.leases],
         }
 
     @staticmethod
@@ -2157,6 +2204,7 @@ class Invocation:
             datum["mode"],
             datum["deadline_at"],
             tuple([ExpectedVersion.from_avro(item) for item in datum["expected_versions"]]),
+            tuple([HeldLease.from_avro(item) for item in datum["leases"]]),
         )
 
 
@@ -2466,6 +2514,160 @@ class RenewLease:
 
 
 @record
+class LeasesDenied:
+    """A plan does not get the leases of a scope."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasegrants.LeasesDenied"
+
+    meta: Meta
+    plan_id: str
+    scope: str
+    code: str
+    message: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "scope": self.scope,
+            "code": self.code,
+            "message": self.message,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesDenied:
+        return LeasesDenied(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["scope"],
+            datum["code"],
+            datum["message"],
+        )
+
+
+@record
+class LeasesLost:
+    """The time of a plan's leases of a scope was over before the plan gave them back."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasegrants.LeasesLost"
+
+    meta: Meta
+    plan_id: str
+    scope: str
+    token: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "scope": self.scope,
+            "token": self.token,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesLost:
+        return LeasesLost(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["scope"],
+            datum["token"],
+        )
+
+
+@record
+class LeasesTaken:
+    """A plan has all the leases of a scope that it asked for."""
+
+    FULL_NAME: ClassVar[str] = "motet.leasegrants.LeasesTaken"
+
+    meta: Meta
+    plan_id: str
+    scope: str
+    token: int
+    expires_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "scope": self.scope,
+            "token": self.token,
+            "expires_at": self.expires_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> LeasesTaken:
+        return LeasesTaken(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["scope"],
+            datum["token"],
+            datum["expires_at"],
+        )
+
+
+@record
+class GiveBackLeases:
+    """Nothing of a plan is open any more: it gives back what it has of a scope, or waits for it no longer."""
+
+    FULL_NAME: ClassVar[str] = "motet.leaserequests.GiveBackLeases"
+
+    meta: Meta
+    plan_id: str
+    scope: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "scope": self.scope,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> GiveBackLeases:
+        return GiveBackLeases(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["scope"],
+        )
+
+
+@record
+class TakeLeases:
+    """A plan asks for all the leases that it needs of one scope, to be granted as one. It stands in their lines at its place in the log."""
+
+    FULL_NAME: ClassVar[str] = "motet.leaserequests.TakeLeases"
+
+    meta: Meta
+    plan_id: str
+    scope: str
+    resources: tuple[str, ...]
+    duration_seconds: float
+    wait_until: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "scope": self.scope,
+            "resources": self.resources,
+            "duration_seconds": self.duration_seconds,
+            "wait_until": self.wait_until,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> TakeLeases:
+        return TakeLeases(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            datum["scope"],
+            tuple(datum["resources"]),
+            datum["duration_seconds"],
+            datum["wait_until"],
+        )
+
+
+@record
 class HolderTold:
     """Who holds a resource at this place of the log."""
 
@@ -2645,6 +2847,7 @@ class LeasesGranted:
     granted_at: int
     at_once: bool
     expires_at: int
+    plan_id: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2658,6 +2861,7 @@ class LeasesGranted:
             "granted_at": self.granted_at,
             "at_once": self.at_once,
             "expires_at": self.expires_at,
+            "plan_id": self.plan_id,
         }
 
     @staticmethod
@@ -2673,6 +2877,7 @@ class LeasesGranted:
             datum["granted_at"],
             datum["at_once"],
             datum["expires_at"],
+            datum["plan_id"],
         )
 
 
@@ -2689,6 +2894,7 @@ class LeasesQueued:
     resources: tuple[str, ...]
     duration_seconds: float
     wait_until: int
+    plan_id: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2699,6 +2905,7 @@ class LeasesQueued:
             "resources": self.resources,
             "duration_seconds": self.duration_seconds,
             "wait_until": self.wait_until,
+            "plan_id": self.plan_id,
         }
 
     @staticmethod
@@ -2711,6 +2918,7 @@ class LeasesQueued:
             tuple(datum["resources"]),
             datum["duration_seconds"],
             datum["wait_until"],
+            datum["plan_id"],
         )
 
 
@@ -3151,6 +3359,11 @@ Record = (
     | AskHolder
     | ReleaseLease
     | RenewLease
+    | LeasesDenied
+    | LeasesLost
+    | LeasesTaken
+    | GiveBackLeases
+    | TakeLeases
     | HolderTold
     | LeaseCommandRepeated
     | LeaseRefused
@@ -3213,6 +3426,11 @@ RECORDS: dict[str, type[Record]] = {
     "motet.leasecommands.AskHolder": AskHolder,
     "motet.leasecommands.ReleaseLease": ReleaseLease,
     "motet.leasecommands.RenewLease": RenewLease,
+    "motet.leasegrants.LeasesDenied": LeasesDenied,
+    "motet.leasegrants.LeasesLost": LeasesLost,
+    "motet.leasegrants.LeasesTaken": LeasesTaken,
+    "motet.leaserequests.GiveBackLeases": GiveBackLeases,
+    "motet.leaserequests.TakeLeases": TakeLeases,
     "motet.leases.HolderTold": HolderTold,
     "motet.leases.LeaseCommandRepeated": LeaseCommandRepeated,
     "motet.leases.LeaseRefused": LeaseRefused,

@@ -60,6 +60,24 @@ def slots(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tupl
     return tuple(SlotTemplate(*one) for one in sorted(declaration.at_once_per.items()))
 
 
+def leases(declaration: Declaration, arguments_schema: Mapping[str, Any]) -> tuple[str, ...]:
+    """The leases, sorted; each is a scope, a slash, and a resource that may be a template."""
+    where, declared = f"{declaration.where}: leases", declaration.leases
+    templates = (declared,) if isinstance(declared, str) else tuple(declared)
+    if len(set(templates)) > MAXIMUM_CLAIMS:
+        raise ConfigurationError(f"{where} has {len(set(templates))} names; the limit is {MAXIMUM_CLAIMS} a tool")
+    for template in templates:
+        _check_template(where, template, arguments_schema)
+        scope, slash, resource = template.partition("/")
+        if not (scope and slash and resource) or "{" in scope:
+            raise ConfigurationError(
+                f"{where}: {template!r} is no scope/resource such as 'shared/printer:{{name}}'; a scope is written out"
+            )
+        if "*" in template:
+            raise ConfigurationError(f"{where}: {template!r} has a star, and leases have no wholes: name each resource")
+    return tuple(sorted(set(templates)))
+
+
 def placeholders(template: str) -> list[str]:
     """The names in braces, in order."""
     return _PLACEHOLDER.findall(template)

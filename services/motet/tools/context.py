@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ class Context:
     `key` is the same in each attempt of the call and in no other call: send it on, as `Idempotency-Key` for HTTP. `call_index` is
     the call's place in its plan, from 0; `attempt` counts from 1. `fencing_token` grows with each attempt and each new owner of the
     call: what keeps the highest one that it saw can refuse a former owner that wakes up late. `transaction` is what the host hands in
-    for `connection`, `running` what host and tool tell each other. `traceparent` is the command's W3C trace context, if it had one.
+    for `connection`, `running` what host and tool tell each other. `traceparent` is the command's W3C trace context, if it had one. `leases` has
+    the fencing tokens of the leases that the plan took for the call, by name: `{"shared/printer:hall": 9}`; send them on to whoever writes.
     """
 
     key: str
@@ -37,6 +39,7 @@ class Context:
     transaction: psycopg.Connection[Any] | None = field(default=None, repr=False, compare=False)
     running: Running = field(default_factory=Running, repr=False, compare=False)
     versions: Versions | None = field(default=None, repr=False, compare=False)
+    leases: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -117,6 +120,7 @@ class Context:
         fencing_token: int = 1,
         running: Running | None = None,
         versions: InMemory | None = None,
+        leases: Mapping[str, int] | None = None,
     ) -> Context:
         """A context for calling a tool's function in a test; give a connection to a transactional one.
 
@@ -136,4 +140,5 @@ class Context:
             versions=Versions(
                 InMemory() if versions is None else versions, Writer(tenant, plan_id, call_index, key, 0)
             ),
+            leases=dict(leases or {}),
         )

@@ -25,6 +25,8 @@ LATER: Final[dict[str, object]] = {
     "breaker_reset_seconds": 30.0,
     "at_once": 0,
     "at_once_per": (),
+    "leases": (),
+    "lease_seconds": 300.0,
 }
 
 
@@ -56,6 +58,8 @@ class Contract:
     breaker_reset_seconds: float = 30.0
     at_once: int = 0
     at_once_per: tuple[SlotTemplate, ...] = ()
+    leases: tuple[str, ...] = ()
+    lease_seconds: float = 300.0
 
     @property
     def sha256(self) -> str:
@@ -69,6 +73,8 @@ class Contract:
             later["compensation"] = self.compensation.to_avro()
         if self.at_once_per:
             later["at_once_per"] = [one.to_avro() for one in self.at_once_per]
+        if self.leases:
+            later["leases"] = list(self.leases)
         return {
             "name": self.name,
             "version": self.version,

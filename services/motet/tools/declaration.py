@@ -66,6 +66,8 @@ class Options(TypedDict, total=False):
     breaker: Breaker | None
     at_once: int
     at_once_per: Mapping[str, int]
+    leases: Sequence[str] | str
+    lease_seconds: float
     reconcile: Callable[..., Any] | None
     retry_on: tuple[type[Exception], ...]
     on_conflict: OnConflict
@@ -88,6 +90,9 @@ class Declaration:
 
     `at_once` calls of the tool are in flight at most, in each shard of the coordinator; 0 is without limit. `at_once_per` does the same by
     name, for all tools of a domain that name it: {"printer:{name}": 1}. Further calls wait, and plans take turns.
+
+    `leases` names what is outside of the domain and needs one holder, as scope/resource: "shared/printer:{name}". The plan takes them before
+    it gets in line, the call carries their tokens, and the host checks these as it checks `Held`. A plan has them for `lease_seconds` at most.
 
     `window_seconds`: so long the result is kept, and given to repeats of the same key. `reconcile` belongs to reconcilable tools and to no
     others (`motet.tools.reconciling`). `compensation` undoes a call whose plan failed.
@@ -124,6 +129,8 @@ class Declaration:
     breaker: Breaker | None = None
     at_once: int = 0
     at_once_per: Mapping[str, int] = field(default_factory=dict)
+    leases: Sequence[str] | str = ()
+    lease_seconds: float = 300.0
     reconcile: Callable[..., Any] | None = None
     retry_on: tuple[type[Exception], ...] = ()
     on_conflict: OnConflict = "fail"
@@ -180,7 +187,7 @@ class Declaration:
 
     def _check_times(self) -> None:
         self.seconds("timeout_seconds", self.timeout_seconds, MAXIMUM_TIMEOUT_SECONDS)
-        for name in ("backoff_seconds", "backoff_limit_seconds", "window_seconds", "approval_seconds"):
+        for name in ("backoff_seconds", "backoff_limit_seconds", "window_seconds", "approval_seconds", "lease_seconds"):
             self.seconds(name, getattr(self, name), MAXIMUM_SECONDS)
         if self.deadline_seconds is not None:
             self.seconds("deadline_seconds", self.deadline_seconds, MAXIMUM_SECONDS)

@@ -3,6 +3,8 @@
     @tools.tool(effect="transactional", writes="account:{account}")
     def withdraw(context: Context, account: str, amount: int, lease: Held) -> int: ...
 
+What a tool's contract leases (`leases="shared/printer:{name}"`) its plan takes, and each call carries the tokens: these are checked as well.
+
 A call with a token below one that was seen for the resource fails with STALE_TOKEN, whatever its effect class, before an intent is written.
 A transactional call raises the highest token that was seen in the transaction of its effect; for any other it is raised with its intent.
 """
@@ -19,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motet.chassis.fencing import StaleToken, fence
 from motet.chassis.identity import domain_key
-from motet.records import Invocation, Meta
+from motet.records import HeldLease, Invocation, Meta
 from motet.tools.failure import ToolFailed
 
 STALE_TOKEN: Final = "STALE_TOKEN"  # noqa: S105  an error's code
@@ -39,13 +41,20 @@ class Held(BaseModel):
 
 
 def check(connection: psycopg.Connection[Any], names: tuple[str, ...], call: Invocation, meta: Meta) -> None:
-    """Fences a call by the leases among its arguments, in the transaction that is open. Raises ToolFailed STALE_TOKEN."""
-    for one in leases_of(names, call):
-        scope = domain_key(meta.tenant, one.scope or meta.domain).decode()
+    """Fences a call by its plan's leases and those among its arguments, in the transaction that is open. Raises ToolFailed STALE_TOKEN."""
+    own = ((one.scope, one.resource, one.token) for one in call.leases)
+    given = ((one.scope or meta.domain, one.resource, one.token) for one in leases_of(names, call))
+    for place, resource, token in (*own, *given):
+        scope = domain_key(meta.tenant, place).decode()
         try:
-            fence(connection, one.resource, one.token, scope)
+            fence(connection, resource, token, scope)
         except StaleToken as error:
             raise ToolFailed(str(error), STALE_TOKEN) from error
+
+
+def tokens_of(leases: tuple[HeldLease, ...]) -> dict[str, int]:
+    """The tokens of a plan's leases by the leases' names, scope/resource."""
+    return {f"{one.scope}/{one.resource}": one.token for one in leases}
 
 
 def leases_of(names: tuple[str, ...], call: Invocation) -> Iterator[Held]:

@@ -106,6 +106,7 @@ class Inside:
             transaction=self.opening.connection,
             running=running,
             versions=versions,
+            leases=held.tokens_of(call.leases),
         )
         began = time.monotonic()
         with time_limit(seconds):

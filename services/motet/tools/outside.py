@@ -21,7 +21,7 @@ from typing import Final
 from motet.chassis import guard
 from motet.chassis.service import Opening, Received
 from motet.records import FinishedCall, Invocation, InvokeCalls, StopCalls
-from motet.tools import intents
+from motet.tools import held, intents
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
 from motet.tools.ending import HARMLESS, end_of, not_run, not_wanted, unknown
@@ -298,4 +298,5 @@ class Outside:
             fencing_token=work.token,
             traceparent=meta.traceparent,
             running=running,
+            leases=held.tokens_of(call.leases),
         )

@@ -14,7 +14,7 @@ from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.records import EffectClass
 from motet.tools.arguments import Arguments, DerivedArguments, GivenArguments, arguments_text
-from motet.tools.claims import claims, slots
+from motet.tools.claims import claims, leases, slots
 from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
@@ -74,6 +74,8 @@ class Tool:
             breaker_failures=0 if declaration.breaker is None else declaration.breaker.failures,
             at_once=declaration.at_once,
             at_once_per=slots(declaration, self._arguments.schema),
+            leases=leases(declaration, self._arguments.schema),
+            lease_seconds=float(declaration.lease_seconds),
             breaker_reset_seconds=30.0 if declaration.breaker is None else float(declaration.breaker.reset_seconds),
         )
         self._reconcile = declaration.reconcile
