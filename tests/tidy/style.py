@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -35,6 +35,14 @@ def violations(path: PurePath, text: str) -> Iterator[str]:
     yield from (f"{where}:{fault}" for fault in sleeps(tree))
     if "services/motet/" in where and not any(place in where for place in SHOWS_TIMES):
         yield from (f"{where}:{fault}" for fault in wall_clocks(tree))
+
+
+def twins(paths: Iterable[PurePath]) -> Iterator[str]:
+    """Test files of one name: pytest imports them by it, and takes only one of them in a run of everything."""
+    seen: dict[str, PurePath] = {}
+    for path in sorted(paths):
+        if path.name.startswith("test_") and seen.setdefault(path.name, path) != path:
+            yield f"{path} has the name of {seen[path.name]}: give it one of its own"
 
 
 def names(path: PurePath) -> Iterator[str]:

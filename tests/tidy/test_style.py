@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from tidy.style import LINES, sources, violations
+from tidy.style import LINES, sources, twins, violations
 
 ROOT = Path(__file__).parent.parent.parent
 PLACE = PurePath("services/motet/chassis/thing.py")
@@ -17,7 +17,13 @@ def test_the_project_keeps_its_rules() -> None:
     files = sources(ROOT)
     assert len(files) > 100
     found = [fault for path in files for fault in violations(path.relative_to(ROOT), path.read_text())]
-    assert found == []
+    assert [*found, *twins(path.relative_to(ROOT) for path in files)] == []
+
+
+def test_two_test_files_of_one_name_are_seen() -> None:
+    """In two folders, where each of them by itself is run without a word."""
+    (fault,) = twins(map(PurePath, ("tests/unit/test_a.py", "tests/unit/a.py", "tests/integration/test_a.py")))
+    assert fault.startswith("tests/unit/test_a.py has the name of tests/integration/test_a.py")
 
 
 @pytest.mark.parametrize(
