@@ -9,10 +9,12 @@ def page(folder: str, words: str) -> Call:
     return Call("office.print_page", {"printer": "hall", "folder": folder, "words": words})
 
 
-with Client(tenant="acme", domain="letters") as client:
+with Client(tenant="acme", domain="front-office") as client:
     caretaker = client.leases.of(scope="shared", holder="caretaker")
     cleaning = caretaker.acquire(["printer:hall"], duration_seconds=60, wait_seconds=30)
-    waits = [client.submit([page("a", "one"), page("b", "two")], domain=domain) for domain in ("letters", "invoices")]
+    waits = [
+        client.submit([page("a", "one"), page("b", "two")], domain=domain) for domain in ("front-office", "back-office")
+    ]
     short = client.run([page("c", "three")], leases=PlanLeases(wait_seconds=0.5))
     print("not in time:", short.status, short.results[0].error_code)
     caretaker.release(cleaning)

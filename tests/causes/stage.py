@@ -119,6 +119,12 @@ class Stage:
         found.update(one["key"] for one in self.witness.effects() if one["key"] in found)
         return found
 
+    def requests(self, plan_id: str) -> int:
+        """How many requests arrived under the keys of a plan's calls. What an earlier row left may send some too, under its own."""
+        self.world.await_no_lag("coordinator", "projector")
+        keys = {key for (key,) in self.world.sql("SELECT key FROM motet.calls WHERE plan_id = %s", (plan_id,))}
+        return sum(one["key"] in keys for one in self.witness.requests() if one["key"])
+
     def check_states(self, plan_id: str) -> None:
         """What SQL says of each effect is what happened."""
         happened = self.happened(plan_id)
