@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 import servers
+import workers
 from motet.chassis.settings import Settings
 from motet.platform import Addresses
 
@@ -40,8 +41,24 @@ def settings(addresses: Addresses) -> Settings:
     )
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """What `-n auto` is."""
+    chosen = config.args_source is not config.ArgsSource.TESTPATHS or config.option.keyword or config.option.markexpr
+    return workers.number(GIVEN, whole=not chosen)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Several processes have servers of their own, or the run does not begin."""
+    try:
+        workers.check(config.getoption("numprocesses", None), GIVEN)
+    except workers.ServersAreShared as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that looks at what the others of its file left comes after them, whatever the order otherwise."""
+    """The slowest files first; a test that looks at what the others of its file left after them, whatever the order otherwise."""
     first_of = {item.path: at for at, item in reversed(list(enumerate(items)))}
     # Stable: files in the order of their first test, within each everything as it was.
-    items.sort(key=lambda item: (first_of[item.path], item.get_closest_marker("last") is not None))
+    items.sort(
+        key=lambda item: (workers.place(item.path), first_of[item.path], item.get_closest_marker("last") is not None)
+    )

@@ -1,26 +1,11 @@
-"""Mutants of the product: one small thing wrong each, and the test that must notice. `make mutants` tries them all.
-
-A mutant is a text that stands exactly once in a file, and what is put in its place. The test is named before the mutant is tried: that some
-test fails is not enough, the one that states the broken promise must.
-"""
+"""Mutants of the product, each with the test that must notice. `make mutants` tries them all."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """`file` is under services/motet, `test` under tests, as pytest names it."""
-
-    name: str
-    breaks: str
-    file: str
-    before: str
-    after: str
-    test: str
-
+from mutant import Mutant
+from mutants_of_time import OF_TIME
 
 MUTANTS: Final = (
     # -- the hop -----------------------------------------------------------------------------------------------------------
@@ -375,45 +360,5 @@ MUTANTS: Final = (
         "            if answer.fits(call):\n                return None\n",
         "integration/test_keys.py::test_a_repeat_of_a_key_gets_the_first_result",
     ),
-    # -- time and versions ---------------------------------------------------------------------------------------------------
-    Mutant(
-        "clocks-not-merged",
-        "an effect may be earlier than its cause by their hybrid clocks",
-        "chassis/clock.py",
-        "BOUND_MS else max(last, heard)",
-        "BOUND_MS else last",
-        "unit/test_clock.py::test_order_of_causes_is_order_of_values",
-    ),
-    Mutant(
-        "clock-without-bound",
-        "one clock that is ahead by years takes everybody along for ever",
-        "chassis/clock.py",
-        "return last if ahead_ms(heard, wall_ms) > BOUND_MS else max(last, heard)",
-        "return max(last, heard)",
-        "unit/test_clock.py::test_the_bound_is_exact",
-    ),
-    Mutant(
-        "version-not-compared",
-        "a writer does not learn that another one was faster",
-        "tools/versions.py",
-        "expected = self.carried.get(resource, version)",
-        "expected = None",
-        "unit/test_expected_versions.py::test_a_tool_is_tested_by_calling_it",
-    ),
-    Mutant(
-        "retry-at-the-old-version",
-        "a call that rereads expects the version at which it was refused",
-        "plan/ends.py",
-        "call.expected.update({one.resource: one.found for one in mismatches})",
-        "call.expected.update({one.resource: one.expected for one in mismatches})",
-        "unit/test_expected_versions.py::test_a_tool_that_rereads_is_tried_again_at_the_version_found",
-    ),
-    Mutant(
-        "concurrent-taken-as-newer",
-        "of two regions' writes that did not know of each other one is lost",
-        "versions/vector.py",
-        "        if less and more:\n",
-        "        if False:\n",
-        "unit/test_version_vectors.py::test_copies_converge_in_any_order_with_repeats",
-    ),
+    *OF_TIME,
 )

@@ -1,5 +1,7 @@
 """Tries the mutants of `mutants.py`: copies the project, changes one text, runs the test that must notice, changes it back.
 
+Several are tried at once, each in a copy of its own, with servers of its own if its test needs any.
+
 python tests/mutating.py [NAME ...] [--list]
 """
 
@@ -7,16 +9,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Final, Literal
 
-from mutants import MUTANTS, Mutant
+from mutant import Mutant
+from mutants import MUTANTS
+from workers import WORKERS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 # What tests read; the servers' files are large and nobody changes them.
@@ -43,9 +49,9 @@ def copied(to: Path) -> Path:
     return to
 
 
-def run(project: Path, tests: Sequence[str]) -> tuple[int, str]:
+def run(project: Path, tests: Sequence[str], processes: int = 0) -> tuple[int, str]:
     """The exit code and what it printed. Hypothesis tries the same examples each time."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--hypothesis-seed=0", "--tb=line", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--hypothesis-seed=0", "--tb=line", f"-n{processes}", *tests]
     # Written code is read again, whatever its time says.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(project / "services")}
     try:
@@ -88,28 +94,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{one.name:30} {one.breaks}\n{'':30} {one.file}, {one.test}")
         return 0
     with tempfile.TemporaryDirectory(prefix="motet-mutants-") as name:
-        return judge(copied(Path(name)), chosen)
+        places = range(min(WORKERS, len(chosen)))
+        return judge([copied(Path(name) / str(number)) for number in places], chosen)
 
 
-def judge(project: Path, chosen: Sequence[Mutant]) -> int:
-    """Runs the tests as they are, then each mutant."""
+def judge(projects: Sequence[Path], chosen: Sequence[Mutant]) -> int:
+    """Runs the tests as they are, then each mutant, as many at once as there are copies."""
     tests = sorted({f"tests/{one.test}" for one in chosen})
     print(f"{len(tests)} tests on the product as it is", end=" … ", flush=True)
-    code, said = run(project, tests)
+    code, said = run(projects[0], tests, len(projects) if len(tests) > 1 else 0)
     if code != PASSED:
         print(f"not green:\n{said}")
         return 1
     print("green", flush=True)
     killed = 0
-    for one in chosen:
-        began = time.monotonic()
-        verdict, said = tried(project, one)
+    for one, verdict, said, seconds in verdicts(projects, chosen):
         killed += verdict == "killed"
-        print(f"{verdict:9} {one.name:30} {time.monotonic() - began:6.1f} s  {one.test}", flush=True)
+        print(f"{verdict:9} {one.name:30} {seconds:6.1f} s  {one.test}", flush=True)
         if verdict != "killed":
             print(f"          {one.breaks}\n{said}", flush=True)
     print(f"mutants killed: {killed} of {len(chosen)}")
     return 0 if killed == len(chosen) else 1
+
+
+def verdicts(projects: Sequence[Path], chosen: Sequence[Mutant]) -> Iterator[tuple[Mutant, Verdict, str, float]]:
+    """Each mutant with its verdict, what was said, and the seconds, as they come; those with servers, which take longest, begin first."""
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for project in projects:
+        free.put(project)
+
+    def attempt(one: Mutant) -> tuple[Mutant, Verdict, str, float]:
+        project, began = free.get(), time.monotonic()
+        try:
+            return one, *tried(project, one), time.monotonic() - began
+        finally:
+            free.put(project)
+
+    pool = ThreadPoolExecutor(len(projects))
+    try:
+        ordered = sorted(chosen, key=lambda one: not one.test.startswith("integration/"))
+        yield from (done.result() for done in as_completed([pool.submit(attempt, one) for one in ordered]))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ def docker_answers() -> bool:
         client.close()
 
 
+def are_there(environment: Mapping[str, str]) -> bool:
+    """Whether servers are there once, given or Docker's; otherwise each who asks for them starts some."""
+    return given(environment) is not None or docker_answers()
+
+
 @contextmanager
 def on_docker() -> Iterator[Addresses]:
     """The servers of docker-compose.yml, up and healthy; removed with their data afterwards."""

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.chassis import clock
+from motet.chassis.log_clock import NANOSECONDS, LogClock
 
 NOW: Final = 1_795_000_000_000
 DAY: Final = 86_400_000
+# Longer than the lines of a test take.
+SOON: Final = 60_000
 # Clocks of machines that are days apart.
 WALLS: Final = st.integers(NOW - 20 * DAY, NOW + 10 * DAY)
 VALUES: Final = st.builds(lambda wall, count: (wall << clock.COUNTER_BITS) + count, WALLS, st.integers(0, 2**16 - 1))
@@ -53,3 +56,14 @@ def test_the_bound_is_exact(ahead: int, taken: bool) -> None:
     """To the millisecond."""
     heard = (NOW + ahead) << clock.COUNTER_BITS
     assert (clock.receive(0, heard, NOW) == heard) is taken
+
+
+@given(WALLS, st.lists(WALLS, max_size=3), st.integers(0, DAY))
+def test_the_logs_time_is_no_machines(begins_at: int, heard: list[int], ticks: int) -> None:
+    """What Kafka said last, and the ticks since then; what this machine takes for now is nowhere in it."""
+    log_clock = LogClock(begins_at)
+    for timestamp_ms in heard:
+        log_clock.heard(timestamp_ms)
+    log_clock.seen -= ticks * NANOSECONDS
+    passed = log_clock.now() - [begins_at, *heard][-1]
+    assert ticks <= passed < ticks + SOON

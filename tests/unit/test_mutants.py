@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import mutating
-from mutants import MUTANTS, Mutant
+from mutant import Mutant
+from mutants import MUTANTS
 
 ENOUGH = 20
 
@@ -63,7 +64,7 @@ def test_a_verdict_is_what_the_test_made_of_it(project: Path, mutant: Mutant, ve
 
 def test_a_survivor_fails_the_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The last line counts, and the exit code is 1."""
-    assert mutating.judge(project, [LANES]) == 1
+    assert mutating.judge([project], [LANES]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "mutants killed: 0 of 1"
 
 
