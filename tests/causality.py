@@ -23,7 +23,7 @@ def check(world: World, codec: Codec, topics: set[str]) -> Counter[tuple[str, st
     for topic in sorted(topics):
         for message in world.messages(topic):
             record = decoded(codec, message.value)
-            packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
+            packed = lanes.packed(message.headers)
             if record is None or isinstance(record, Command) or not packed:
                 continue
             meta, kind = record.meta, record.FULL_NAME.rpartition(".")[2]

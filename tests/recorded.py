@@ -164,7 +164,7 @@ def recorded() -> Recorded:
 
 def stamp_of(message: Message) -> bytes:
     """A message's lane header; empty at a door."""
-    return next((value or b"" for name, value in message.headers if name == lanes.HEADER), b"")
+    return lanes.packed(message.headers) or b""
 
 
 def stamped(message: Message, packed: bytes) -> Message:

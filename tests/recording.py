@@ -95,8 +95,7 @@ def settings_of(stage: Stage) -> Settings:
 
 def history_of(stage: Stage) -> History:
     """What the topics hold now, which is everything."""
-    settings = settings_of(stage)
-    found = reading.read(settings, reading.all_topics(settings), SERVICES)
+    found = reading.read(settings_of(stage), SERVICES)
     return History(found.messages, found.schemas, found.partitions, found.settings)
 
 

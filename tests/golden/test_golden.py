@@ -15,10 +15,10 @@ import servers
 from motet import agents, coordinator, leases
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import MERGES
+from motet.chassis.lanes import stamp_of
 from motet.chassis.message import Message
 from motet.chassis.settings import Settings
 from motet.conformance import archive, rerun
-from motet.conformance.history import stamp_of
 from motet.conformance.rerun import Compared
 from motet.plan import Plan, attempts, rules, starts
 from motet.records import Invocation
@@ -123,5 +123,5 @@ def test_a_batch_whose_merge_was_lost_follows_from_its_facts(alone: Settings) ->
 
 def of(message: Message, service: str) -> bool:
     """Whether a service published a message."""
-    stamp = stamp_of(message)
+    stamp = stamp_of(message.headers)
     return stamp is not None and stamp.service == service

@@ -130,7 +130,7 @@ def check_lanes(messages: list[Message]) -> None:
     places: dict[tuple[int, str, int], lanes.Place] = {}
     known: dict[tuple[int, str, int, int], tuple[bytes | None, bytes | None]] = {}
     for message in messages:
-        packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
+        packed = lanes.packed(message.headers)
         if packed is None:
             # A stranger's, which another test put there: a service makes a dead letter of it.
             continue

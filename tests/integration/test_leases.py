@@ -195,7 +195,7 @@ def test_a_replay_of_its_topics_gives_the_same_bytes_and_the_same_rows(shared_wo
 def all_again(world: World, settings: Settings) -> list[ShardLog]:
     """Every shard, run again beside its log; its rows end as the live ones did."""
     declared = service(settings)
-    history = reading.read(settings, reading.topics_of(settings, declared), ["leases"])
+    history = reading.read(settings, ["leases"], declared)
     with rerun.run_again(settings, declared, history) as again:
         for number in range(history.partitions):
             compared = again.shard(number)

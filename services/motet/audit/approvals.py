@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from motet.audit.course import Course
-from motet.audit.history import sha256
 from motet.audit.rule import Found, Rule
 from motet.audit.stored import Stored
+from motet.chassis.canonical import sha256_text
 
 DECISIONS: Final = {"APPROVED": "ApproveCall", "DENIED": "DenyCall"}
 
@@ -76,7 +76,7 @@ class Approvals(Rule):
         for call in record.data["calls"]:
             index = call["index"]
             if index < len(course.calls) and course.calls[index]["approval"]:
-                course.guarded.append((record, index, sha256(call["arguments"])))
+                course.guarded.append((record, index, sha256_text(call["arguments"])))
 
     def close(self, course: Course) -> None:
         """A plan is over: what needed an approval ran with one, for these arguments."""

@@ -27,7 +27,7 @@ from motet.audit.stored import Stored
 from motet.audit.tenants import Tenants
 from motet.audit.topics import Kept
 from motet.chassis.errors import Undecodable
-from motet.chassis.lanes import HEADER
+from motet.chassis.lanes import packed
 from motet.chassis.message import Message
 
 # Plans that ended and of which something late may still come: an attempt's end, a compensation.
@@ -78,14 +78,8 @@ class Auditor:
         kept = self.topics[message.topic]
         record = Stored(message)
         self.causes.passed(record)
-        if not kept.door:
-            headers = message.headers
-            if headers and headers[0][0] == HEADER:
-                header = headers[0][1]
-            else:
-                header = next((value for name, value in headers if name == HEADER), None)
-            if not self.lanes.take(record, header):
-                return
+        if not kept.door and not self.lanes.take(record, packed(message.headers)):
+            return
         try:
             kind, record.data = self.decode(message.value)
         except Undecodable as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import lru_cache
 from typing import Any
 
 from motet.audit.course import Course
 from motet.audit.rule import Hears, Rule
 from motet.audit.stored import Stored
+from motet.chassis.canonical import compact, sha256_text
 
 
 class History(Rule):
@@ -26,7 +26,7 @@ class History(Rule):
         """The arguments of calls have the digests beside them."""
         self.checked += 1
         for index, call in enumerate(record.data["calls"]):
-            if sha256(call["arguments"]) != call["arguments_sha256"]:
+            if sha256_text(call["arguments"]) != call["arguments_sha256"]:
                 self.wrong(
                     record, f"the arguments of call {index} of plan {record.plan_id} do not have the digest beside them"
                 )
@@ -39,7 +39,7 @@ class History(Rule):
         owner = framed_once(record.meta["tenant"]) + framed_once(record.plan_id)
         for call in record.data["calls"]:
             result = call["result"]
-            if (None if result is None else sha256(result)) != call["result_sha256"]:
+            if (None if result is None else sha256_text(result)) != call["result_sha256"]:
                 self.wrong(
                     record,
                     f"the result of call {call['index']} of plan {record.plan_id} does not have the digest beside it",
@@ -77,7 +77,7 @@ class History(Rule):
                     None if error is None else [error["code"], error["message"]],
                 ]
             )
-        found = sha256(json.dumps(history, separators=(",", ":"), ensure_ascii=False))
+        found = sha256_text(compact(history))
         if found != record.data["history_sha256"]:
             said = f"plan {record.plan_id} ends with the history {record.data['history_sha256']}, and what was committed makes {found}"
             self.wrong(record, said)
@@ -96,11 +96,6 @@ class History(Rule):
             f"{name} ends as {result['outcome']} {inline}, and it was committed as {call['outcome']} {call['result']}",
         )
         return False
-
-
-def sha256(text: str) -> str:
-    """In hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def framed_once(text: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from motet.audit.finding import Finding
 from motet.chassis.errors import Undecodable
-from motet.chassis.lanes import HEADER, Stamp
+from motet.chassis.lanes import stamp_of
 
 if TYPE_CHECKING:
     from motet.audit.reading import Audit
@@ -169,12 +169,8 @@ def drawing(title: str, records: Sequence[Message], finding: Finding, codec: Cod
 
 def lane_of(message: Message) -> str:
     """A record's place on its lane, short."""
-    packed = next((value for name, value in message.headers if name == HEADER), None)
-    try:
-        stamp = Stamp.unpack(packed or b"")
-    except ValueError:
-        return "on no lane"
-    return f"{stamp.service[:11]}/{stamp.shard} {stamp.number}"
+    stamp = stamp_of(message.headers)
+    return "on no lane" if stamp is None else f"{stamp.service[:11]}/{stamp.shard} {stamp.number}"
 
 
 def summary(datum: dict[str, Any]) -> str:

@@ -19,6 +19,13 @@ MAGIC: Final = 0
 PREFIX: Final = struct.Struct(">BI")
 
 
+def schema_id_of(value: bytes) -> int | None:
+    """The id of the schema that a value says it was written in; None for what is no record of ours."""
+    if len(value) < PREFIX.size or value[0] != MAGIC:
+        return None
+    return int(PREFIX.unpack_from(value)[1])
+
+
 class Schemas(Protocol):
     """Where ids come from: `registry.Registry`."""
 
@@ -109,12 +116,12 @@ class Codec:
         """A record's class and its content as plain data. Raises as `decode` does."""
         if value is None:
             raise Undecodable("NULL_VALUE", "the value is null; this topic knows no tombstones")
-        if len(value) < PREFIX.size or value[0] != MAGIC:
+        schema_id = schema_id_of(value)
+        if schema_id is None:
             raise Undecodable(
                 "NOT_AVRO",
                 f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
             )
-        schema_id = PREFIX.unpack_from(value)[1]
         writer_schema, own, kind = self.reader_of(schema_id)
         buffer = BytesIO(value)
         buffer.seek(PREFIX.size)

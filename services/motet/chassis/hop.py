@@ -197,9 +197,8 @@ class Hop:
     def follows_lane(self, message: Message) -> bool:
         """Whether a message is the next of its lane. A message that is on no lane is no record of ours: a dead letter."""
         topic, key = message.topic, message.key
-        packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
         try:
-            stamp = lanes.Stamp.unpack(packed or b"")
+            stamp = lanes.Stamp.unpack(lanes.packed(message.headers) or b"")
         except ValueError as error:
             self.dead_letter(message, "NOT_ON_A_LANE", f"only Motet's services write to {topic}: {error}", park=False)
             return False

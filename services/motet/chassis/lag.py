@@ -24,9 +24,7 @@ def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]
     out: dict[str, dict[str, int]] = {}
     try:
         for service in services:
-            group = f"motet.{service}"
-            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
-            committed = asked[group].result(SECONDS).topic_partitions
+            committed = committed_by(admin, service)
             if not committed:
                 continue
             wanted = {TopicPartition(one.topic, one.partition): LATEST for one in committed}
@@ -41,3 +39,24 @@ def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]
     except KafkaException as error:
         raise LagUnknown(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
     return out
+
+
+def published_by(bootstrap: str, services: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Up to which outbox position services have published, as their groups' commits say, by service and shard. Raises LagUnknown."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    out: dict[tuple[str, int], int] = {}
+    try:
+        for service in services:
+            for one in committed_by(admin, service):
+                place = service, one.partition
+                out[place] = max(out.get(place, 0), int(one.metadata or 0))
+    except KafkaException as error:
+        raise LagUnknown(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+    return out
+
+
+def committed_by(admin: AdminClient, service: str) -> list[TopicPartition]:
+    """What a service's group committed; nothing if it never did. Raises KafkaException."""
+    group = f"motet.{service}"
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
+    return list(asked[group].result(SECONDS).topic_partitions or ())

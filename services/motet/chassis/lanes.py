@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -47,6 +48,22 @@ class Stamp:
             )
         _, flags, shard, number, previous = PACKED.unpack_from(header)
         return Stamp(header[PACKED.size :].decode(), shard, number, previous, bool(flags & EXOGENOUS))
+
+
+def packed(headers: Iterable[tuple[str, bytes | None]]) -> bytes | None:
+    """The lane header among a record's headers; None for a record that has none, as at the door."""
+    for name, value in headers:
+        if name == HEADER:
+            return value
+    return None
+
+
+def stamp_of(headers: Iterable[tuple[str, bytes | None]]) -> Stamp | None:
+    """A record's place on its lane; None at the door, and for what somebody else wrote."""
+    try:
+        return Stamp.unpack(packed(headers) or b"")
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

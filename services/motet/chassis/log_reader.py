@@ -88,24 +88,34 @@ class LogReader:
 
     def bounds(self, places: Iterable[Place]) -> dict[Place, Bounds]:
         """What partitions have now. Raises LogUnreadable."""
+        begins, ends = self.offsets(places, EARLIEST, LATEST)
+        return {place: Bounds(begins[place], end) for place, end in ends.items()}
+
+    def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
+        """The first offset whose record came after a time, in milliseconds since 1970; None where none did. Raises LogUnreadable."""
+        spec = OffsetSpec.for_timestamp(at_ms + 1)
+        (found,) = self.offsets(places, spec)
+        return {place: None if offset < 0 else offset for place, offset in found.items()}
+
+    def offsets(self, places: Iterable[Place], *specs: OffsetSpec) -> list[dict[Place, int]]:
+        """What is asked for of partitions, each kind of question by itself."""
         wanted = [TopicPartition(*place) for place in places]
         if not wanted:
-            return {}
+            return [{} for _ in specs]
         level = IsolationLevel.READ_COMMITTED
         try:
             asked = [
                 self.admin.list_offsets(
                     dict.fromkeys(wanted, spec), isolation_level=level, request_timeout=ANSWER_SECONDS
                 )
-                for spec in (EARLIEST, LATEST)
+                for spec in specs
             ]
-            begins, ends = (
+            return [
                 {(one.topic, one.partition): future.result(ANSWER_SECONDS).offset for one, future in answers.items()}
                 for answers in asked
-            )
+            ]
         except KafkaException as error:
             raise LogUnreadable(f"Kafka at {self.bootstrap} does not answer: {error.args[0].str()}") from error
-        return {place: Bounds(begins[place], end) for place, end in ends.items()}
 
     def read(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Message]]:
         """The records from a first offset up to one that is not wanted, by partition; in each partition in order, in batches.

@@ -49,10 +49,8 @@ class Replay:
     def read(self, message: Message) -> Received | None:
         """A message as the hop takes it: None for what the hop drops, parks or gives up."""
         key = message.key or b""
-        packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
-        try:
-            stamp = lanes.Stamp.unpack(packed or b"")
-        except ValueError:
+        stamp = lanes.stamp_of(message.headers)
+        if stamp is None:
             return None
         lane = (message.topic, message.partition, stamp.service, stamp.shard)
         after = lanes.receive(self.lanes.get(lane, lanes.Place()), stamp, key, message.value or b"", message.where)

@@ -12,6 +12,7 @@ from typing import Final
 
 from motet.chassis.errors import Refused
 from motet.chassis.log_reader import Bounds, LogReader
+from motet.checkpoints.proving import records_of, refuse_other
 from motet.proofs import leaves
 from motet.proofs.checkpoint import Checkpoint, Place
 from motet.proofs.entry import Entry
@@ -116,14 +117,10 @@ def rebuilt(reader: LogReader, before: Checkpoint) -> dict[Place, Grown]:
     """What is kept beside a checkpoint, made again from the log where it was lost. Raises Refused if the log does not come to the roots."""
     heads = before.by_place()
     trees = {place: Tree() for place in heads}
-    bounds = reader.bounds(heads)
-    refuse_loss(Growth(before, next_offsets={place: head.next_offset for place, head in heads.items()}), bounds)
-    for batch in reader.read({place: (bounds[place].begin, head.next_offset) for place, head in heads.items()}):
-        for message in batch:
-            trees[message.topic, message.partition].append(Entry.of(message).leaf)
-    for (topic, partition), head in heads.items():
-        if trees[head.place].root != head.root:
-            raise Refused(
-                f"{topic}, partition {partition} is not what checkpoint {before.number} has: `motet checkpoint verify` says what happened"
-            )
+    growth = Growth(before, next_offsets={place: head.next_offset for place, head in heads.items()})
+    refuse_loss(growth, reader.bounds(heads))
+    for message in records_of(reader, heads):
+        trees[message.topic, message.partition].append(Entry.of(message).leaf)
+    for place, head in heads.items():
+        refuse_other(trees[place], head, before.number)
     return {place: Grown(tuple(tree.frontier), ()) for place, tree in trees.items()}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.progress import Progress
 
 from motet.chassis.codec import Codec
 from motet.cli.connection import settings
-from motet.cli.output import JsonOption, console, errors, show, table
+from motet.cli.output import JsonOption, console, show, table, watched
 
 if TYPE_CHECKING:
     from motet.audit.finding import Finding
@@ -38,21 +38,11 @@ def audit(
     from motet.chassis.registry import Registry  # noqa: PLC0415
 
     where = settings()
-    registry, log = Registry(where.schema_registry_url), LogReader(where.kafka_bootstrap)
-    try:
-        if json or not console.is_terminal:
-            found = reading.audit(log, Codec(registry), lambda *_: None)
-        else:
-            with Progress(console=errors, transient=True) as progress:
-                task = progress.add_task("records", total=None)
-                found = reading.audit(
-                    log, Codec(registry), lambda done, total: progress.update(task, completed=done, total=total)
-                )
+    with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as log:
+        with watched("records", quiet=json) as report:
+            found = reading.audit(log, Codec(registry), report)
         if html is not None:
             html.write_text(page(found, log, Codec(registry)))
-    finally:
-        log.close()
-        registry.close()
     if json:
         show(found.as_json())
     else:

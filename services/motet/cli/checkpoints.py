@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -46,16 +45,6 @@ def directory(given: Path | None, where: Settings) -> Directory:
     if path is None:
         raise ConfigurationError("which folder? Name it, or set MOTET_CHECKPOINT_DIRECTORY")
     return Directory(path)
-
-
-@contextmanager
-def reading(where: Settings) -> Iterator[LogReader]:
-    """A reader of the log."""
-    reader = LogReader(where.kafka_bootstrap)
-    try:
-        yield reader
-    finally:
-        reader.close()
 
 
 @app.command("keygen")
@@ -101,7 +90,7 @@ def create(
     trusted = Keyring([Trusted(key.public)]) if public_key is None else keys.read_public(public_key)
     place = Directory(to)
     made: list[making.Made] = []
-    with reading(where) as reader:
+    with closing(LogReader(where.kafka_bootstrap)) as reader:
         before = newest_kept(place, trusted) if to.is_dir() else None
         beside = making.beside_of(reader, before, place.leaves(before.number) if before else None)
         while True:
@@ -198,8 +187,11 @@ def verify(public_key: Public, kept: From = None, json: JsonOption = False) -> N
 
     where, trusted = settings(), keys.read_public(public_key)
     began = time.monotonic()
-    registry = Registry(where.schema_registry_url)
-    with reading(where) as reader, console.status("reading …") as line:
+    with (
+        closing(Registry(where.schema_registry_url)) as registry,
+        closing(LogReader(where.kafka_bootstrap)) as reader,
+        console.status("reading …") as line,
+    ):
         found = verifying.verify(
             reader,
             directory(kept, where),
@@ -207,7 +199,6 @@ def verify(public_key: Public, kept: From = None, json: JsonOption = False) -> N
             published(reader, Codec(registry)),
             lambda count: line.update(f"{count} records …"),
         )
-    registry.close()
     seconds = time.monotonic() - began
     if json:
         show(
@@ -256,7 +247,7 @@ def prove(
         raise ConfigurationError(f"{record!r} is no record: topic:partition:offset, such as motet.events:2:17")
     where, place, offset = settings(), (found_at.topic, found_at.partition), found_at.offset
     checkpoint = proving.newest_with(trusted_chain(kept, where, public_key).checkpoints, place, offset)
-    with reading(where) as reader:
+    with closing(LogReader(where.kafka_bootstrap)) as reader:
         found = proving.include(reader, checkpoint, {place}, lambda message: message.offset == offset)
     if not found:
         raise ConfigurationError(
@@ -306,7 +297,7 @@ def consistent(
             raise ConfigurationError(
                 f"there is no checkpoint {number} that can be trusted: `motet checkpoint list` shows those that can"
             )
-    with reading(where) as reader:
+    with closing(LogReader(where.kafka_bootstrap)) as reader:
         grew = proving.beginning(reader, checkpoints[old], checkpoints[new])
     if json:
         show(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,9 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.log_reader import LogReader
 from motet.checkpoints import keys
-from motet.cli.checkpoints import FAILED, From, Public, directory, reading
+from motet.cli.checkpoints import FAILED, From, Public, directory
 from motet.cli.connection import settings
 from motet.cli.output import JsonOption, console, show
 from motet.evidence.bundle import REPORT
@@ -39,10 +41,8 @@ def export(
         raise ConfigurationError(
             f"{place.path} has no checkpoint that can be trusted: `motet checkpoint create` makes one"
         )
-    registry = Registry(where.schema_registry_url)
-    with reading(where) as reader:
+    with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as reader:
         data = gather(reader, registry, newest, place.note(newest.number), public_key.read_text(), plan_id)
-    registry.close()
     target = out or Path(f"{plan_id}.zip")
     try:
         target.write_bytes(data)

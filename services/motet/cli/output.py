@@ -6,13 +6,15 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for programs.")]
@@ -38,6 +40,17 @@ def program() -> str:
 def show(value: Any) -> None:
     """A value as JSON."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def watched(what: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar for a person who waits, which is told how much is done, and of how much; nothing where a program reads."""
+    if quiet or not console.is_terminal:
+        yield lambda *_: None
+        return
+    with Progress(console=errors, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

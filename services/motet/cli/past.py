@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import psycopg
 import typer
 from rich.markup import escape
-from rich.progress import Progress
 
 from motet.chassis.cuts import Place
 from motet.chassis.errors import ConfigurationError
 from motet.cli import letters, lines, looking, plans
 from motet.cli.connection import SURFACE, settings
-from motet.cli.output import JsonOption, console, errors, show, table
+from motet.cli.output import JsonOption, console, errors, show, table, watched
 
 if TYPE_CHECKING:
     from motet.projector.comparing import Change
@@ -94,14 +93,8 @@ def shown(text: str) -> Iterator[Past]:
 
     moment, where, began = moment_of(text, datetime.now(UTC)), settings(), time.monotonic()
     with ExitStack() as stack:
-        if console.is_terminal:
-            with Progress(console=errors, transient=True) as progress:
-                task = progress.add_task(f"up to {text}", total=None)
-                past = stack.enter_context(
-                    tables_at(where, moment, lambda done, total: progress.update(task, completed=done, total=total))
-                )
-        else:
-            past = stack.enter_context(tables_at(where, moment, lambda *_: None))
+        with watched(f"up to {text}") as report:
+            past = stack.enter_context(tables_at(where, moment, report))
         if past.records:
             seconds = time.monotonic() - began
             errors.print(f"as of {past.cut.at:%F %T.%f} UTC: {past.records:,} records read in {seconds:.1f} s")

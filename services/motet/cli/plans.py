@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from motet.chassis.errors import ConfigurationError
 from motet.cli.connection import reader, settings
-from motet.cli.output import JsonOption, colored, console, errors, rows_of, show, table
+from motet.cli.output import JsonOption, colored, console, errors, rows_of, show, table, watched
 from motet.client import Client, Event, Mode, Outcome, read_plan_file
 from motet.client.summary import summary
 
@@ -239,12 +239,8 @@ def rebuild(json: JsonOption = False) -> None:
     from motet.projector.rebuild import rebuild as run  # noqa: PLC0415
 
     where = settings()
-    if json or not console.is_terminal:
-        rebuilt = run(where, lambda *_: None)
-    else:
-        with Progress(console=errors, transient=True) as progress:
-            task = progress.add_task("events", total=None)
-            rebuilt = run(where, lambda done, total: progress.update(task, completed=done, total=total))
+    with watched("events", quiet=json) as report:
+        rebuilt = run(where, report)
     if json:
         show(
             {

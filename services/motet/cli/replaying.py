@@ -27,7 +27,7 @@ def record(file: Annotated[Path, typer.Argument(help="Where to write: an Avro ob
     from motet.conformance import archive, reading  # noqa: PLC0415  a process loads what it does
 
     settings = find_settings()
-    history = reading.read(settings, reading.all_topics(settings), DECIDING)
+    history = reading.read(settings, DECIDING)
     size = archive.write(history, file)
     typer.echo(f"{len(history.messages)} messages, {size:,} bytes: {file}")
 
@@ -49,7 +49,7 @@ def replay(
     settings = find_settings()
     if history is None:
         declared = service_named(service, settings, DECIDING)
-        found = reading.read(settings, reading.topics_of(settings, declared), [service])
+        found = reading.read(settings, [service], declared)
     else:
         found = archive.read(history)
         settings = found.settings_with(settings)

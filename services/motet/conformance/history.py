@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motet.chassis import lanes
-from motet.chassis.codec import MAGIC, PREFIX, Schemas, newest_schemas
+from motet.chassis.codec import newest_schemas, schema_id_of
 from motet.chassis.message import Message
 from motet.chassis.settings import Settings
 
@@ -48,35 +47,15 @@ def deciding(settings: Settings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=set(PLACES))
 
 
-def schema_id_of(value: bytes | None) -> int | None:
-    """The id of the schema that a value says it was written in; None for what is no record of ours."""
-    if value is None or len(value) < PREFIX.size or value[0] != MAGIC:
-        return None
-    return int(PREFIX.unpack_from(value)[1])
-
-
-def stamp_of(message: Message) -> lanes.Stamp | None:
-    """A message's place on its lane; None at the door, and for what somebody else wrote."""
-    packed = next((value for name, value in message.headers if name == lanes.HEADER), None)
-    try:
-        return lanes.Stamp.unpack(packed or b"")
-    except ValueError:
-        return None
-
-
 class RecordedSchemas:
-    """The ids that a history knows, and ids of their own for those of today's schemas that it lacks. It registers nothing.
+    """The ids that a history knows, and ids of their own for those of today's schemas that it lacks. It registers nothing."""
 
-    What is to be published needs ids that others can read: then `registry` has those that the history lacks.
-    """
-
-    def __init__(self, history: History, registry: Schemas | None = None) -> None:
-        self.registry = registry
+    def __init__(self, history: History) -> None:
         self.texts = dict(history.schemas)
         self.newest = newest_schemas()
         self.names = {number: name_and_schema(text) for number, text in history.schemas.items()}
         self.ids: dict[tuple[str, str], int] = {}
-        for topic, number in {(message.topic, schema_id_of(message.value)) for message in history.messages}:
+        for topic, number in {(message.topic, schema_id_of(message.value or b"")) for message in history.messages}:
             name, schema = self.names.get(number or 0, ("", None))
             if name in self.newest and number is not None and schema == json.loads(self.newest[name]):
                 self.ids[topic, name] = number
@@ -85,8 +64,7 @@ class RecordedSchemas:
         """The id of today's schema of a record type on a topic."""
         place = (topic, full_name)
         if place not in self.ids:
-            own = max(self.texts, default=0) + 1
-            self.ids[place] = own if self.registry is None else self.registry.schema_id(*place)
+            self.ids[place] = max(self.texts, default=0) + 1
             self.texts[self.ids[place]] = self.newest[full_name]
         return self.ids[place]
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from motet.chassis.codec import Codec
 from motet.chassis.hop import MERGES, Row
-from motet.chassis.lanes import Stamp
+from motet.chassis.lanes import Stamp, stamp_of
 from motet.chassis.message import Message
 from motet.chassis.service import Service
-from motet.conformance.history import stamp_of
 from motet.records import Command, Merged, Record
 
 # Topic, partition, and number on the lane.
@@ -57,7 +56,7 @@ def logs_of(messages: Iterable[Message], service: Service, codec: Codec, partiti
     for message in messages:
         if message.topic in inputs:
             logs[message.partition].inputs[message.topic, message.offset] = message
-        stamp = stamp_of(message)
+        stamp = stamp_of(message.headers)
         if stamp is None or stamp.service != service.name:
             continue
         said = Said(message.topic, message.partition, stamp, message.key or b"", message.value or b"")

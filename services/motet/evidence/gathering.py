@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motet.chassis.codec import PREFIX, Codec, Schemas, shipped
+from motet.chassis.codec import Codec, Schemas, schema_id_of, shipped
 from motet.chassis.errors import ConfigurationError, Undecodable
 from motet.chassis.log_reader import LogReader
 from motet.chassis.message import Message
@@ -95,8 +95,8 @@ def item_of(one: Proved) -> Item:
 
 def schemas_of(schemas: Schemas, told: list[Told]) -> Iterator[tuple[int, str]]:
     """The schemas that records were written in, as this Motet brings them: a registry may give them back in another form."""
-    ids = {PREFIX.unpack_from(one.item.message.value or b"")[1] for one in told}
-    for schema_id in sorted(ids):
+    ids = {schema_id_of(one.item.message.value or b"") for one in told}
+    for schema_id in sorted(one for one in ids if one is not None):
         content = schemas.schema(schema_id)
         if content is not None:
             yield schema_id, shipped(content) or content

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from motet.chassis.lanes import HEADER, Stamp
+from motet.chassis.lanes import stamp_of
+from motet.chassis.message import Message
 from motet.evidence.bundle import CONTRACTS, text
 from motet.evidence.reading import Told, contract_of, in_order
 from motet.proofs.checkpoint import Checkpoint, written_time
@@ -77,23 +78,19 @@ def event(one: Told) -> list[str]:
     """A record: when, where, what, why, and all that it says."""
     message = one.item.message
     kind = type(one.record).__name__
-    lane = next((value for name, value in message.headers if name == HEADER), None)
     said: dict[str, Any] = {name: value for name, value in one.record.to_avro().items() if name != "meta"}
     return [
         f"  {written_time(message.timestamp_ms)}  {kind}  {message.where}",
-        f"    id {one.event_id}, because of {one.cause or 'a client'}{'' if lane is None else on_lane(lane)}",
+        f"    id {one.event_id}, because of {one.cause or 'a client'}{on_lane(message)}",
         f"    {json.dumps(said, ensure_ascii=False, default=str)}",
         "",
     ]
 
 
-def on_lane(header: bytes) -> str:
-    """A record's place on its lane."""
-    try:
-        stamp = Stamp.unpack(header)
-    except ValueError:
-        return ""
-    return f"; lane {stamp.service}/{stamp.shard}, number {stamp.number}"
+def on_lane(message: Message) -> str:
+    """A record's place on its lane; nothing for one that is on none."""
+    stamp = stamp_of(message.headers)
+    return "" if stamp is None else f"; lane {stamp.service}/{stamp.shard}, number {stamp.number}"
 
 
 def contract_files(told: Sequence[Told]) -> dict[str, bytes]:

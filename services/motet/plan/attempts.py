@@ -78,9 +78,7 @@ def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> I
     call.key = call.key or plan.key_of(index, call)
     if call.asks:
         call.asked, call.uncounted = call.asked + 1, call.uncounted + 1
-    expected = (
-        [ExpectedVersion(resource, version) for resource, version in call.expected.items()] if call.expected else ()
-    )
+    expected = tuple(ExpectedVersion(*one) for one in call.expected.items()) if call.expected else ()
     return Invocation(
         index,
         call.call_id,
@@ -91,6 +89,6 @@ def begin(plan: Plan, index: int, call: Call, contract: Contract, now: int) -> I
         call.attempt,
         "RECONCILE" if call.asks else "RUN",
         call.began + contract.deadline_ms,
-        tuple(expected),
+        expected,
         tokens(plan, call) if call.leases else (),
     )

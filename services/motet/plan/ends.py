@@ -195,6 +195,14 @@ def conclude(
             look_at_batch(board, plan, index, outcome)
 
 
+def fail_waiting(board: Board, plan: Plan, why: Failure) -> None:
+    """None of a plan's calls can run: those that wait fail, in the plan's order."""
+    for index in plan.order:
+        if plan.calls[index].status == "WAITING":
+            conclude(board, plan, index, "FAILED", None, why)
+    board.touch(plan)
+
+
 def settle(
     board: Board, plan: Plan, index: int, outcome: CallOutcome, result: str | None, error: Failure | None
 ) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from motet.plan import reservations
 from motet.plan.board import Board
-from motet.plan.ends import conclude
+from motet.plan.ends import fail_waiting
 from motet.plan.model import Leased, Plan
 from motet.plan.steps import Word
 from motet.plan.waits import MILLISECONDS
@@ -105,10 +105,7 @@ def refused(board: Board, plan: Plan, scope: str, code: str, message: str) -> No
     if leased is None:
         return
     leased.state = "DENIED"
-    for index in plan.order:
-        if plan.calls[index].status == "WAITING":
-            conclude(board, plan, index, "FAILED", None, Failure(code, message))
-    board.touch(plan)
+    fail_waiting(board, plan, Failure(code, message))
 
 
 def lost(board: Board, plan: Plan, scope: str, token: int) -> None:

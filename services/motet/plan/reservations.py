@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from motet.plan.board import Board
-from motet.plan.ends import conclude
+from motet.plan.ends import fail_waiting
 from motet.plan.model import Plan, Reservation
 from motet.plan.quarantine import hindrance
 from motet.plan.steps import Word
@@ -106,7 +106,4 @@ def refused(board: Board, plan: Plan, code: str, message: str) -> None:
     if plan.reservation != "ASKED":
         return
     plan.reservation = ""
-    for index in plan.order:
-        if plan.calls[index].status == "WAITING":
-            conclude(board, plan, index, "FAILED", None, Failure(code, message))
-    board.touch(plan)
+    fail_waiting(board, plan, Failure(code, message))

@@ -87,9 +87,7 @@ def to_be_undone(call: Call, *, undone: bool) -> bool:
 
 def to_undo(plan: Plan, *, undone: bool) -> list[int]:
     """The calls that are to be undone, in order."""
-    found = [
-        index for index, call in enumerate(plan.calls) if call.undo or (undone and to_be_undone(call, undone=True))
-    ]
+    found = [index for index, call in enumerate(plan.calls) if to_be_undone(call, undone=undone)]
     return in_order(plan, found) if found else found
 
 

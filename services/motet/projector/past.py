@@ -9,22 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 
-from motet.chassis.codec import Codec
 from motet.chassis.cuts import Cut, Place, cut_at
-from motet.chassis.registry import Registry
-from motet.chassis.repairs import DEAD_LETTERS
-from motet.chassis.replay import Replay
+from motet.chassis.log_reader import LogReader
+from motet.chassis.provision import catalog
 from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.handler import TOPICS
-from motet.projector.rebuild import advance, leave_out
+from motet.projector.source import Source
 from motet.projector.writer import Writer
 
 PREFIX: Final = "motet_at_"
@@ -45,30 +43,36 @@ def tables_at(settings: Settings, moment: datetime | Place, report: Callable[[in
     """The tables at a moment, which nobody drops before the block ends; `report` is told how many records were read, and of how many.
 
     So many are kept as `Settings.kept_moments` says, those that were built last. Raises ConfigurationError for a place that has no
-    record, LogUnreadable, ReplayStopped.
+    record, LogUnreadable, LaneBroken.
     """
-    registry = Registry(settings.schema_registry_url)
-    replay = Replay(settings.kafka_bootstrap, Codec(registry), TOPICS)
-    letters = Replay(settings.kafka_bootstrap, Codec(registry), (DEAD_LETTERS,))
-    try:
-        cut = cut_at(settings.kafka_bootstrap, replay.reached, moment)
-        with psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-at") as connection:
-            schema = name_of(cut)
-            while not held(connection, schema):
-                # Only who builds excludes others; one of several waits here until another has built it.
-                call(connection, "pg_advisory_lock", schema)
-                if surface.description(connection, schema) is None:
-                    forget(connection, settings.kept_moments - 1)
-                    leave_out(replay, letters, cut.ends)
-                    with connection.transaction():
-                        surface.create(connection, schema)
-                        advance(connection, replay, Writer(connection, schema), cut.ends, report)
-                call(connection, "pg_advisory_unlock", schema)
-            yield Past(schema, cut, replay.records)
-    finally:
-        replay.close()
-        letters.close()
-        registry.close()
+    with closing(LogReader(settings.kafka_bootstrap)) as log:
+        cut = cut_at(log, ((topic, number) for topic in TOPICS for number in range(catalog()[0])), moment)
+    schema, records = name_of(cut), 0
+    with psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-at") as connection:
+        while not held(connection, schema):
+            # Only who builds excludes others; one of several waits here until another has built it.
+            call(connection, "pg_advisory_lock", schema)
+            if surface.description(connection, schema) is None:
+                forget(connection, settings.kept_moments - 1)
+                records = build(settings, connection, schema, cut, report)
+            call(connection, "pg_advisory_unlock", schema)
+        yield Past(schema, cut, records)
+
+
+def build(
+    settings: Settings,
+    connection: psycopg.Connection[Any],
+    schema: str,
+    cut: Cut,
+    report: Callable[[int, int], None],
+) -> int:
+    """Fills a schema up to a cut, all of it or nothing; how many records were read."""
+    with closing(Source(settings)) as source:
+        source.leave_out(cut.ends)
+        with connection.transaction():
+            surface.create(connection, schema)
+            source.fill(connection, Writer(connection, schema), cut.ends, report)
+        return source.records
 
 
 def held(connection: psycopg.Connection[Any], schema: str) -> bool:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
-from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.registry import Registry
-from motet.chassis.repairs import DEAD_LETTERS
-from motet.chassis.replay import Replay
 from motet.chassis.settings import Settings
 from motet.projector import surface
-from motet.projector.fold import fold
 from motet.projector.handler import NAME, TOPICS
-from motet.projector.letters import Letters
+from motet.projector.source import Source
 from motet.projector.tables import PROGRESS, TABLES
 from motet.projector.writer import Writer
 
@@ -58,34 +54,21 @@ def rebuild(settings: Settings, report: Callable[[int, int], None]) -> Rebuilt:
     places in one transaction. Raises ConfigurationError if another rebuild runs or there is nothing to rebuild.
     """
     began = time.monotonic()
-    registry = Registry(settings.schema_registry_url)
-    replay = Replay(settings.kafka_bootstrap, Codec(registry), TOPICS)
-    letters = Replay(settings.kafka_bootstrap, Codec(registry), (DEAD_LETTERS,))
-    try:
-        with psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection:
-            prepare(connection)
-            writer = Writer(connection, FRESH)
-            leave_out(replay, letters, live_ends(connection))
-            advance(connection, replay, writer, live_ends(connection), report)
-            with connection.transaction():
-                hold_writers(connection)
-                ends = live_ends(connection, "FOR UPDATE")
-                advance(connection, replay, writer, ends, report)
-                tables = compare(connection)
-                swap(connection)
-    finally:
-        replay.close()
-        letters.close()
-        registry.close()
-    return Rebuilt(replay.records, time.monotonic() - began, tables)
-
-
-def leave_out(replay: Replay, letters: Replay, ends: dict[tuple[str, int], int]) -> None:
-    """What the live tables are without, the new ones are to be without too: the projector's own dead letters."""
-    found = Letters(NAME)
-    for batch in letters.advance({place: end for place, end in ends.items() if place[0] == DEAD_LETTERS}):
-        found.take(received.record for received in batch)
-    replay.waiting, replay.discarded = found.waiting(), found.discarded
+    with (
+        closing(Source(settings)) as source,
+        psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
+    ):
+        prepare(connection)
+        writer = Writer(connection, FRESH)
+        source.leave_out(live_ends(connection))
+        source.fill(connection, writer, live_ends(connection), report)
+        with connection.transaction():
+            hold_writers(connection)
+            ends = live_ends(connection, "FOR UPDATE")
+            source.fill(connection, writer, ends, report)
+            tables = compare(connection)
+            swap(connection)
+    return Rebuilt(source.records, time.monotonic() - began, tables)
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:
@@ -123,22 +106,6 @@ def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple
     rows = connection.execute(query.encode())
     # What the projector reads beside its topics changes no table.
     return {(topic, partition): offset for topic, partition, offset in rows if topic in TOPICS}
-
-
-def advance(
-    connection: psycopg.Connection[Any],
-    replay: Replay,
-    writer: Writer,
-    ends: dict[tuple[str, int], int],
-    report: Callable[[int, int], None],
-) -> None:
-    """Reads and writes up to the ends."""
-    total = sum(ends.values())
-    for batch in replay.advance(ends):
-        if batch:
-            with connection.transaction():
-                writer.write(fold(batch))
-        report(sum(replay.reached.values()), total)
 
 
 def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:

@@ -1,0 +1,57 @@
+"""What projections are built from anew: the topics from their first records on, as the hop takes them, without what it gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+
+from motet.chassis.codec import Codec
+from motet.chassis.registry import Registry
+from motet.chassis.repairs import DEAD_LETTERS
+from motet.chassis.replay import Replay
+from motet.chassis.settings import Settings
+from motet.projector.fold import fold
+from motet.projector.handler import NAME, TOPICS
+from motet.projector.letters import Letters
+from motet.projector.writer import Writer
+
+Ends = dict[tuple[str, int], int]
+
+
+class Source:
+    """The records of the projections. `leave_out` comes first; `fill` may be called again with later ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.registry = Registry(settings.schema_registry_url)
+        self.replay = Replay(settings.kafka_bootstrap, Codec(self.registry), TOPICS)
+        self.letters = Replay(settings.kafka_bootstrap, Codec(self.registry), (DEAD_LETTERS,))
+
+    @property
+    def records(self) -> int:
+        """How many were read."""
+        return self.replay.records
+
+    def leave_out(self, ends: Ends) -> None:
+        """What the live tables are without, the new ones are to be without too: the projector's own dead letters."""
+        found = Letters(NAME)
+        for batch in self.letters.advance({place: end for place, end in ends.items() if place[0] == DEAD_LETTERS}):
+            found.take(received.record for received in batch)
+        self.replay.waiting, self.replay.discarded = found.waiting(), found.discarded
+
+    def fill(
+        self, connection: psycopg.Connection[object], writer: Writer, ends: Ends, report: Callable[[int, int], None]
+    ) -> None:
+        """Reads and writes up to the ends. Raises LogUnreadable, LaneBroken."""
+        total = sum(ends.values())
+        for batch in self.replay.advance(ends):
+            if batch:
+                with connection.transaction():
+                    writer.write(fold(batch))
+            report(sum(self.replay.reached.values()), total)
+
+    def close(self) -> None:
+        """Ends the readers."""
+        self.replay.close()
+        self.letters.close()
+        self.registry.close()
