@@ -163,6 +163,7 @@ def test_a_service_that_cannot_start_fails_the_start(platform: Platform, spec: S
     assert said in str(caught.value)
     assert {name: pid for name, pid in pids(platform).items() if name != spec.name} == before
     assert spec.name not in {one.name for one in platform.layout.read_services()}
+    assert spec.name not in {one.name for one in platform.status()}
 
 
 def test_a_broker_that_crashes_comes_back_with_its_topics(platform: Platform) -> None:

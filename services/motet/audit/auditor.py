@@ -32,6 +32,10 @@ from motet.chassis.message import Message
 
 # Plans that ended and of which something late may still come: an attempt's end, a compensation.
 ENDED: Final = 1_000
+# Plans of which a topic told something before their admission was told on another: what a hop publishes reaches its partitions one by one.
+EARLY: Final = 1_000
+# What may come before an admission: it stands on other topics, and what follows from it is looked at with the plan.
+OVERTAKING: Final = frozenset({"InvokeCalls", "CallsFinished"})
 # Records that are followed without a plan.
 ALONE: Final = frozenset({"PlanAdmitted", "DeadLetter"})
 # Where commands are answered.
@@ -51,6 +55,7 @@ class Auditor:
         self.ended: OrderedDict[str, Course] = OrderedDict()
         # Plans that ended and were not undone as they should be, or are in doubt: people go on with them, whenever they will.
         self.unsettled: dict[str, Course] = {}
+        self.early: OrderedDict[str, list[Stored]] = OrderedDict()
         # Names of types that were seen on a topic that is for them.
         self.names: dict[tuple[str, Any], str] = {}
         self.decoding = Decoding(found)
@@ -134,13 +139,26 @@ class Auditor:
             command = self.commands.answered(record)
         if record.kind == "ApprovalDecided":
             self.approvals.decided(record, command)
+        if plan_id and record.course is None and record.kind in OVERTAKING:
+            self.keep(record)
+            return
+        self.heed(record)
+        # A decision may wait for its command, and is looked at with its plan.
+        if record.kind != "ApprovalDecided":
+            record.forget()
+
+    def heed(self, record: Stored) -> None:
+        """What the rules say of a record, and what it changes."""
         for hear in self.hears.get(record.kind, ()):
             hear(record)
         if record.course is not None or record.kind in ALONE:
             self.follow(record)
-        # A decision may wait for its command, and is looked at with its plan.
-        if record.kind != "ApprovalDecided":
-            record.forget()
+
+    def keep(self, record: Stored) -> None:
+        """A record waits for its plan's admission; of plans that never come the oldest are forgotten."""
+        self.early.setdefault(record.plan_id, []).append(record)
+        if len(self.early) > EARLY:
+            self.early.popitem(last=False)
 
     def follow(self, record: Stored) -> None:
         """What a record changes for those behind it."""
@@ -167,7 +185,11 @@ class Auditor:
             course = known.pop(plan_id, None)
             if course is not None:
                 self.close(course)
-        record.course = self.courses[plan_id] = Course(record)
+        record.course = course = self.courses[plan_id] = Course(record)
+        for early in self.early.pop(plan_id, ()):
+            early.course = course
+            self.heed(early)
+            early.forget()
 
     def end_plan(self, course: Course) -> None:
         """A plan has its terminal event: it is kept for a while, for what comes late."""

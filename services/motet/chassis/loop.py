@@ -64,6 +64,8 @@ class Loop:
         self.tenures: dict[int, Tenure] = {}
         self.jobs = Jobs(service.jobs, self.partitions, settings.replica, self.log)
         self.due: dict[int, float] = {}
+        # Whether shards were claimed that nobody was told to be ready.
+        self.untold = False
         self.stopping = False
         self.connect()
         told = consumer_settings(service.name, settings) | {"on_commit": self.committed}
@@ -98,8 +100,7 @@ class Loop:
         consumer.resume(starts)
         consumer.pause(later)
         self.log.info("shards claimed", shards=whole)
-        if self.settings.ready_file is not None:
-            self.settings.ready_file.touch()
+        self.untold = True
 
     def take_over(self, number: int) -> list[TopicPartition]:
         """Claims a shard, publishes what the group does not cover, opens the handler; returns where to read on."""
@@ -360,6 +361,16 @@ class Loop:
             self.again(number, reason)
         if self.due:
             self.claim_due()
+        if self.untold:
+            self.tell_ready()
+
+    def tell_ready(self) -> None:
+        """Says that the service is ready, once what it says by itself at its start, such as its contracts, is out."""
+        if any(tenure.handler.ready() for tenure in self.tenures.values()):
+            return
+        self.untold = False
+        if self.settings.ready_file is not None:
+            self.settings.ready_file.touch()
 
     def settle(self, deadline: float) -> None:
         """Everything acknowledged and the group's offsets committed, as far as the deadline allows."""

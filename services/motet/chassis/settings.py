@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     postgres_url: str = Field(description="PostgreSQL, postgresql://user:password@host:port/database")
     schema_registry_url: str = Field(description="A registry that speaks the Confluent REST API")
     replica: int = Field(default=0, ge=0, description="This process's number within its service: its static membership")
-    ready_file: Path | None = Field(default=None, description="Touched once the shards are claimed")
+    ready_file: Path | None = Field(
+        default=None, description="Touched once the shards are claimed and what the service says at its start is out"
+    )
     group_protocol: Literal["classic", "consumer"] = "classic"
     session_timeout_ms: int = Field(default=10_000, ge=1_000, description="After this a silent member's shards move")
     batch_records: int = Field(default=500, ge=1, description="Records of all shards in one poll at most")

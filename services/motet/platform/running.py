@@ -152,15 +152,17 @@ class Platform:
         state = self.layout.read(self.layout.state) or {"phase": "starting", "processes": []}
         if state["phase"] == "stopping":
             raise PlatformFailed(f"the platform under {self.layout.directory} is being taken down")
+        # What is not wanted any more may still be on its way out.
+        wanted = {spec.name for spec in self.layout.read_services()}
         for entry in state["processes"]:
             if entry["state"] == "ready" and entry["name"] not in reported:
                 reported.add(entry["name"])
                 report(entry["name"])
-            if entry["failures"] > FAILURES_ALLOWED:
+            if entry["failures"] > FAILURES_ALLOWED and (entry["kind"] == "server" or entry["name"] in wanted):
                 raise PlatformFailed(
                     f"{entry['name']} ended {entry['failures']} times and was never ready:\n{self.layout.last_lines(entry['name'])}"
                 )
-        return state["phase"] == "running" and {spec.name for spec in self.layout.read_services()} <= reported
+        return state["phase"] == "running" and wanted <= reported
 
     @property
     def state(self) -> dict[str, Any]:
@@ -234,11 +236,18 @@ class Platform:
             undo.pop_all()
 
     def remove_services(self, names: Sequence[str]) -> None:
-        """Stops services for good."""
+        """Stops services for good, and waits until they are gone: one of the same name may come next."""
         self.layout.write_services([spec for spec in self.layout.read_services() if spec.name not in names])
         pid = self.supervisor()
-        if pid is not None:
-            os.kill(pid, signal.SIGHUP)
+        if pid is None:
+            return
+        os.kill(pid, signal.SIGHUP)
+        deadline = time.monotonic() + DOWN_SECONDS
+        with Bell(self.layout.bells) as bell, Watch(pid) as supervisor:
+            while not supervisor.ended(0) and not set(names).isdisjoint(one.name for one in self.status()):
+                if time.monotonic() > deadline:
+                    raise PlatformFailed(f"{', '.join(names)} did not end within {DOWN_SECONDS:.0f} s")
+                bell.wait(deadline - time.monotonic(), supervisor)
 
     def remove_service(self, name: str) -> None:
         """Stops a service for good."""
