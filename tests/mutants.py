@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mutant import Mutant
+from mutants_of_leases import OF_LEASES
 from mutants_of_time import OF_TIME
 
 MUTANTS: Final = (
@@ -360,5 +361,6 @@ MUTANTS: Final = (
         "            if answer.fits(call):\n                return None\n",
         "integration/test_keys.py::test_a_repeat_of_a_key_gets_the_first_result",
     ),
+    *OF_LEASES,
     *OF_TIME,
 )
