@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from motet.chassis.fencing import SEEN
 from motet.chassis.service import Opening
 from motet.records import FinishedCall, Invocation, InvocationMode, InvokeCalls, Meta
 from motet.tools import Context, Happened, Toolset
@@ -51,9 +52,31 @@ class Nowhere:
         """Nobody reads what comes of it."""
 
 
-def opening(epoch: int = 7, replica: int = 0) -> Opening:
+class Overtaken(Nowhere):
+    """The connection of a test in which each resource was written to under token 9."""
+
+    autocommit = False
+
+    def execute(self, statement: Any, *_: Any) -> Any:
+        """No row for who would raise the token to less, and the token for who asks."""
+        return Answered((9,) if statement == SEEN else None)
+
+
+@dataclass
+class Answered:
+    """What a statement brought."""
+
+    row: tuple[int, ...] | None
+
+    def fetchone(self) -> tuple[int, ...] | None:
+        """Its only row."""
+        return self.row
+
+
+def opening(epoch: int = 7, replica: int = 0, connection: Nowhere | None = None) -> Opening:
     """What a handler gets."""
-    return Opening("tools-shop", 0, 4, cast("Any", Nowhere()), lambda _: None, lambda _: None, epoch, replica)
+    used = cast("Any", connection or Nowhere())
+    return Opening("tools-shop", 0, 4, used, lambda _: None, lambda _: None, epoch, replica)
 
 
 @dataclass

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from motet.records import InvocationMode, InvokeCalls, StopCalls, StoppedCall
+from motet.records import HeldLease, InvocationMode, InvokeCalls, StopCalls, StoppedCall
 from motet.tools.intents import Left, token_of
 from motet.tools.outside import Outside
 from motet.tools.work import Work
-from shop import META, SECONDS, Shop, drain, invocation, left_of, opening, overdue, said, wait_for
+from shop import META, SECONDS, Overtaken, Shop, drain, invocation, left_of, opening, overdue, said, wait_for
 
 
 @pytest.fixture
@@ -94,6 +95,27 @@ def test_stopped_in_the_hop_that_acts_on_it_it_is_in_doubt(shop: Shop) -> None:
     shop.outside.stop(StopCalls(META, "plan", (StoppedCall(0, "key-0", 1),), "cancelled"))
     shop.outside.begin()
     assert shop.ends() == ["IN_DOUBT CRASHED"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "mode", "expected"),
+    [
+        ("pure", "RUN", ["FAILED STALE_TOKEN"]),
+        ("idempotent", "RUN", ["IN_DOUBT CRASHED"]),
+        ("reconcilable", "RECONCILE", ["again"]),
+    ],
+)
+def test_what_is_taken_over_is_not_run_again_under_a_lease_that_went_to_another(
+    shop: Shop, effect: str, mode: InvocationMode, expected: list[str]
+) -> None:
+    """It may have happened before, so an idempotent one is in doubt; asking needs no lease."""
+    call = replace(invocation(effect, mode=mode), leases=(HeldLease("shared", "printer:hall", 7),))
+    row = Left(InvokeCalls(META, "plan", "ann", (call,)), call, 1, 1, -1, b"")
+    outside = Outside(shop.toolset, opening(connection=Overtaken()), shop.workers, [row])
+    outside.take_up()
+    again = ["again" for _ in outside.unwritten]
+    outside.begin()
+    assert [said(end) for _, end in drain(outside.ended)] + again == expected
 
 
 # -- when to act on what another left ------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motet.chassis.fencing import StaleToken, fence
 from motet.chassis.identity import domain_key
-from motet.records import HeldLease, Invocation, Meta
+from motet.records import FinishedCall, HeldLease, Invocation, Meta
+from motet.tools.ending import not_run
 from motet.tools.failure import ToolFailed
 
 STALE_TOKEN: Final = "STALE_TOKEN"  # noqa: S105  an error's code
@@ -50,6 +51,20 @@ def check(connection: psycopg.Connection[Any], names: tuple[str, ...], call: Inv
             fence(connection, resource, token, scope)
         except StaleToken as error:
             raise ToolFailed(str(error), STALE_TOKEN) from error
+
+
+def stale(
+    connection: psycopg.Connection[Any], names: tuple[str, ...], call: Invocation, meta: Meta
+) -> FinishedCall | None:
+    """The end of a call outside the transaction whose lease is over, in the hop that would write its intent; None if it may run."""
+    if call.mode == "RECONCILE":
+        # Asked whether it happened, which it may have under a lease that is over since.
+        return None
+    try:
+        check(connection, names, call, meta)
+    except ToolFailed as error:
+        return not_run(call, error.code, error.message)
+    return None
 
 
 def tokens_of(leases: tuple[HeldLease, ...]) -> dict[str, int]:

@@ -21,7 +21,7 @@ from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.modes import RESULTS, results_of
 from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
-from motet.tools import Contract, Tool, ToolFailed, Toolset, held, intents
+from motet.tools import Contract, Toolset, held, intents
 from motet.tools.answers import MILLISECONDS, Answer, Answers
 from motet.tools.ending import not_run, not_wanted, succeeded
 from motet.tools.inside import Inside
@@ -189,8 +189,9 @@ class Host(Inert):
                 continue
             elif tool.effect == "TRANSACTIONAL":
                 inside.append((received, call))
-            elif (stale := self.stale(received, call, tool)) is not None:
-                answered.setdefault(received.cause, []).append(stale)
+            elif (end := held.stale(self.opening.connection, tool.leases, call, received.record.meta)) is not None:
+                # Its attempts have one token, and pass or fail alike.
+                answered.setdefault(received.cause, []).append(end)
             else:
                 self.outside.intend(received, call, tool)
         ran = self.inside.run(inside)
@@ -223,17 +224,6 @@ class Host(Inert):
         if self.log_time.too_late(received, call):
             # No time in it: the history says the same whenever it happened.
             return not_wanted(call, "TOO_LATE", "its time was over before it began")
-        return None
-
-    def stale(self, received: Received, call: Invocation, tool: Tool) -> FinishedCall | None:
-        """The end of a call whose lease is over: no intent of it is written. Its attempts have one token, and pass or fail alike."""
-        if call.mode == "RECONCILE":
-            # Asked whether it happened, which it may have under a lease that is over since.
-            return None
-        try:
-            held.check(self.opening.connection, tool.leases, call, received.record.meta)
-        except ToolFailed as error:
-            return not_run(call, error.code, error.message)
         return None
 
     def not_served(self, call: Invocation) -> FinishedCall:

@@ -135,7 +135,12 @@ class Outside:
             again = tool.effect in ("PURE", "IDEMPOTENT") and not one.stopped
             if served is not None and (again or one.call.mode == "RECONCILE"):
                 work.again = True
-                self.unwritten.append(work)
+                # Its former owner may have been away for longer than the lease lasted, and another one has written since.
+                stale = held.stale(self.opening.connection, tool.leases, one.call, one.source.meta)
+                if stale is None:
+                    self.unwritten.append(work)
+                else:
+                    self.untold.append((work, unbegun(work, stale)))
                 continue
             effect = "IRREVERSIBLE" if served is None else tool.effect
             message = (
