@@ -12,6 +12,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, to_parsing_canonical_form
 
 from motet.catalog.location import schemas_directory
+from motet.chassis.avro_reading import Read, reader
 from motet.chassis.errors import Undecodable
 from motet.records import RECORDS, Record
 
@@ -89,7 +90,7 @@ class Codec:
         self.schemas = schemas
         self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
         self.prefixes: dict[tuple[str, str], bytes] = {}
-        self.readers: dict[int, tuple[Any, Any, type[Record]]] = {}
+        self.readers: dict[int, tuple[Any, Read, type[Record]]] = {}
 
     def encode(self, topic: str, record: Record) -> bytes:
         """A record's bytes for a topic."""
@@ -122,12 +123,10 @@ class Codec:
                 "NOT_AVRO",
                 f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
             )
-        writer_schema, own, kind = self.reader_of(schema_id)
-        buffer = BytesIO(value)
-        buffer.seek(PREFIX.size)
+        _, read, kind = self.reader_of(schema_id)
         try:
-            datum: Any = fastavro.schemaless_reader(buffer, writer_schema, own)
-        # fastavro raises whatever its innermost read raises: there is no root to catch.
+            datum, end = read(value, PREFIX.size)
+        # What the innermost read raises: there is no root to catch.
         except (
             EOFError,
             ValueError,
@@ -137,12 +136,17 @@ class Codec:
             MemoryError,
             RecursionError,
             ArithmeticError,
+            struct.error,
         ) as error:
             raise Undecodable(
                 "BROKEN_AVRO",
                 f"the value is no {kind.FULL_NAME} of schema {schema_id}: {type(error).__name__}: {error}",
             ) from error
-        left = len(value) - buffer.tell()
+        left = len(value) - end
+        if left < 0:
+            raise Undecodable(
+                "BROKEN_AVRO", f"the value is no {kind.FULL_NAME} of schema {schema_id}: it ends too early"
+            )
         if left:
             raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {kind.FULL_NAME} of schema {schema_id}")
         return kind, datum
@@ -162,14 +166,13 @@ class Codec:
         written = buffer.getvalue()
         return written if self.decode(written) == record else value
 
-    def reader_of(self, schema_id: int) -> tuple[Any, Any, type[Record]]:
-        """The writer's schema of an id, ours where it is another one, and the class that it is read into."""
+    def reader_of(self, schema_id: int) -> tuple[Any, Read, type[Record]]:
+        """The writer's schema of an id, what reads it into ours, and the class that it is read into."""
         found = self.readers.get(schema_id)
         if found is None:
             schema, kind = self.reader(schema_id)
             own = self.own[kind.FULL_NAME]
-            # Compared once an id: the schemas of large records take longer to compare than their data to read.
-            found = self.readers[schema_id] = schema, None if schema == own else own, kind
+            found = self.readers[schema_id] = schema, reader(schema, None if schema == own else own), kind
         return found
 
     def reader(self, schema_id: int) -> tuple[Any, type[Record]]:

@@ -1,0 +1,281 @@
+"""Reads Avro's binary encoding by functions that have a schema's fields written out, one after the other.
+
+fastavro walks the schema with each record, and asks a stream for each few bytes; a function that was made for the schema takes half of that
+or less, and an audit of millions of records does little else. It reads what fastavro reads and refuses what fastavro refuses, which a law in
+the tests compares. Where a writer's schema differs from ours by more than fields, symbols and branches, fastavro reads it.
+
+Encoding and resolution of schemas are those of the Avro specification, 1.12.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from itertools import count
+from typing import Any, Final
+
+import fastavro
+
+Read = Callable[[bytes, int], tuple[Any, int]]
+
+LONG_BITS: Final = 64
+BYTE: Final = 7
+DOUBLE: Final = struct.Struct("<d")
+FLOAT: Final = struct.Struct("<f")
+PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "bytes"})
+
+
+class Differs(Exception):
+    """The schemas differ in a way that is not written out here."""
+
+
+def reader(written: Any, own: Any) -> Read:
+    """A function of bytes and a place in them: the content there as plain data, and the place behind it.
+
+    `written` is the schema of the bytes, as fastavro parses it; `own` the one that is read into, None for the same. The function raises
+    ValueError, LookupError, struct.error or what fastavro raises for bytes that are not of that schema. For bytes that end in the middle of
+    their last text the place is beyond their end.
+    """
+    making = Making()
+    try:
+        result = making.value(written, written if own is None else own)
+    except Differs:
+        return by_fastavro(written, own)
+    return making.made(result)
+
+
+def by_fastavro(written: Any, own: Any) -> Read:
+    """The same by the library."""
+
+    def read(data: bytes, place: int) -> tuple[Any, int]:
+        stream = BytesIO(data)
+        stream.seek(place)
+        return fastavro.schemaless_reader(stream, written, own), stream.tell()
+
+    return read
+
+
+def more(data: bytes, place: int, first: int) -> tuple[int, int]:
+    """The rest of a number whose first byte says that there is more: the number, not unfolded yet, and the place behind it."""
+    number, shift = first & 127, BYTE
+    while True:
+        byte = data[place]
+        place += 1
+        number |= (byte & 127) << shift
+        if byte < 128:  # noqa: PLR2004  the highest bit says whether more follows
+            break
+        shift += BYTE
+    if number >> LONG_BITS:
+        raise ValueError("a number has more than 64 bits")
+    return number, place
+
+
+class Making:
+    """The text of a function, line by line. `b` are the bytes, `i` is the place, `n` the number read last."""
+
+    def __init__(self) -> None:
+        self.lines = ["def read(b, i):"]
+        self.depth = 1
+        self.numbers = count()
+        self.known: dict[str, Any] = {"more": more, "double": DOUBLE.unpack_from, "float": FLOAT.unpack_from}
+        # Types by name, of those who write and of ours; the names that are being written out.
+        self.written: dict[str, Any] = {}
+        self.own: dict[str, Any] = {}
+        self.within: list[str] = []
+
+    def made(self, result: str) -> Read:
+        """The function."""
+        self.line(f"return {result}, i")
+        exec("\n".join(self.lines), self.known)  # noqa: S102  the text is made of schemas of ours, names and all are quoted
+        read: Read = self.known["read"]
+        return read
+
+    def line(self, text: str) -> None:
+        """One more line."""
+        self.lines.append("    " * self.depth + text)
+
+    @contextmanager
+    def under(self, text: str) -> Iterator[None]:
+        """A line, and what stands indented under it."""
+        self.line(text)
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    def name(self) -> str:
+        """A name that nothing has yet."""
+        return f"v{next(self.numbers)}"
+
+    def constant(self, value: Any) -> str:
+        """The name of a value."""
+        name = f"c{next(self.numbers)}"
+        self.known[name] = value
+        return name
+
+    # -- values ------------------------------------------------------------------------------------------------------------
+
+    def value(self, written: Any, own: Any) -> str:
+        """Reads a value of any type; returns what it is called, or written as."""
+        if isinstance(written, list) or isinstance(own, list):
+            return self.union(written, own)
+        written, own = resolved(written, self.written), resolved(own, self.own)
+        kind = kind_of(written)
+        if kind != kind_of(own):
+            raise Differs
+        if kind in PRIMITIVES:
+            return self.primitive(kind)
+        if kind == "array":
+            return self.array(written["items"], own["items"])
+        if kind not in ("record", "enum") or written["name"] != own["name"] or written["name"] in self.within:
+            raise Differs
+        if kind == "enum":
+            return self.enum(written, own)
+        self.within.append(written["name"])
+        found = self.record(written, own)
+        self.within.pop()
+        return found
+
+    def primitive(self, kind: str) -> str:
+        """Reads a value that has no parts."""
+        if kind == "null":
+            return "None"
+        name = self.name()
+        match kind:
+            case "boolean":
+                self.line(f"{name} = b[i] != 0; i += 1")
+            case "int" | "long":
+                self.number()
+                self.line(f"{name} = (n >> 1) ^ -(n & 1)")
+            case "double" | "float":
+                self.line(f"({name},) = {kind}(b, i); i += {8 if kind == 'double' else 4}")
+            case "string" | "bytes":
+                self.size()
+                self.line(f"j = i + (n >> 1); {name} = b[i:j]{'.decode()' if kind == 'string' else ''}; i = j")
+        return name
+
+    def number(self) -> None:
+        """Reads `n`, not unfolded: twice the number, or twice its complement and one."""
+        self.line("n = b[i]; i += 1")
+        self.line("if n > 127: n, i = more(b, i, n)")
+
+    def size(self) -> None:
+        """Reads `n` where what is below 0 makes no sense."""
+        self.number()
+        self.line("if n & 1: raise ValueError(f'a length or an index is {~(n >> 1)}')")
+
+    def array(self, written: Any, own: Any) -> str:
+        """Reads blocks of items until an empty one. A block's size in bytes stands behind a count that is below 0."""
+        name = self.name()
+        self.line(f"{name} = []")
+        with self.under("while True:"):
+            self.number()
+            self.line("if not n: break")
+            left = self.name()
+            self.line(f"{left} = (n >> 1) ^ -(n & 1)")
+            with self.under(f"if {left} < 0:"):
+                self.line(f"{left} = -{left}")
+                self.number()
+            with self.under(f"for _ in range({left}):"):
+                self.line(f"{name}.append({self.value(written, own)})")
+        return name
+
+    def enum(self, written: Any, own: Any) -> str:
+        """Reads a symbol; one that ours does not have is our default."""
+        symbols = tuple(one if one in own["symbols"] else own.get("default") for one in written["symbols"])
+        if None in symbols:
+            raise Differs
+        self.size()
+        name = self.name()
+        self.line(f"{name} = {self.constant(symbols)}[n >> 1]")
+        return name
+
+    def union(self, written: Any, own: Any) -> str:
+        """Reads a branch, which has to be one of ours."""
+        if not isinstance(written, list) or not isinstance(own, list):
+            raise Differs
+        ours = {branch_of(one, self.own): one for one in own}
+        branches = [(one, ours.get(branch_of(one, self.written))) for one in written]
+        if any(found is None for _, found in branches):
+            raise Differs
+        name = self.name()
+        self.size()
+        self.line(f"{name} = n >> 1")
+        for index, (one, found) in enumerate(branches):
+            with self.under(f"{'el' if index else ''}if {name} == {index}:"):
+                self.line(f"{name} = {self.value(one, found)}")
+        self.line(f"else: raise LookupError(f'there is no branch {{{name}}}')")
+        return name
+
+    def record(self, written: Any, own: Any) -> str:
+        """Reads a record's fields in the order in which they were written; those that were not have our defaults."""
+        ours = {field["name"]: field for field in own["fields"]}
+        found: dict[str, str] = {}
+        for field in written["fields"]:
+            mine = ours.get(field["name"])
+            read = self.value(field["type"], self.unread(field["type"]) if mine is None else mine["type"])
+            if mine is not None:
+                found[field["name"]] = read
+        for name, field in ours.items():
+            if name not in found:
+                found[name] = default_of(field)
+                learn(field["type"], self.own)
+        name = self.name()
+        self.line(f"{name} = {{{', '.join(f'{field!r}: {found[field]}' for field in ours)}}}")
+        return name
+
+    def unread(self, written: Any) -> Any:
+        """What a field that we do not have is read as: itself, if it names no type that was written out elsewhere."""
+        names: dict[str, Any] = {}
+        learn(written, names)
+        for name in names:
+            if name in self.own:
+                raise Differs
+        self.own.update({name: one for name, one in self.written.items() if name not in self.own})
+        return written
+
+
+def kind_of(schema: Any) -> str:
+    """The type of a schema that is no union."""
+    return str(schema["type"] if isinstance(schema, dict) else schema)
+
+
+def resolved(schema: Any, names: dict[str, Any]) -> Any:
+    """A schema, or that which a name stands for; what has a name is noted."""
+    if isinstance(schema, str):
+        if schema in PRIMITIVES:
+            return schema
+        if schema not in names:
+            raise Differs
+        return names[schema]
+    if "name" in schema:
+        names[schema["name"]] = schema
+    elif isinstance(schema["type"], (dict, list)):
+        raise Differs
+    return schema
+
+
+def branch_of(schema: Any, names: dict[str, Any]) -> str:
+    """What tells the branches of a union apart: a name, or a type."""
+    schema = resolved(schema, names)
+    return str(schema["name"]) if isinstance(schema, dict) and "name" in schema else kind_of(schema)
+
+
+def default_of(field: dict[str, Any]) -> str:
+    """A field's default, JSON as its schema has it, as it is written in Python: each record gets one of its own."""
+    if "default" not in field:
+        raise Differs
+    return repr(field["default"])
+
+
+def learn(schema: Any, names: dict[str, Any]) -> None:
+    """Notes the types that a schema names, for what refers to them later."""
+    if isinstance(schema, list):
+        for one in schema:
+            learn(one, names)
+    elif isinstance(schema, dict):
+        if "name" in schema:
+            names.setdefault(schema["name"], schema)
+        for one in (*(field["type"] for field in schema.get("fields", ())), *filter(None, [schema.get("items")])):
+            learn(one, names)
