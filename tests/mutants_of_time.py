@@ -37,7 +37,7 @@ OF_TIME: Final = (
         "tools/log_time.py",
         "return self.base + (time.monotonic_ns() - self.seen) // NANOSECONDS",
         "return time.time_ns() // NANOSECONDS",
-        "integration/test_clocks.py::test_clocks_that_jump_change_no_outcome",
+        "unit/test_tools_log_time.py::test_too_late_is_what_waited_longer_than_it_had",
     ),
     Mutant(
         "log-time-stands-still",
@@ -53,7 +53,7 @@ OF_TIME: Final = (
         "chassis/hop.py",
         "shard.hlc = clock.receive(shard.hlc, hlc, at_ms)",
         "shard.hlc = clock.receive(shard.hlc, 0, at_ms)",
-        "integration/test_replay.py::test_a_replay_decides_the_same",
+        "unit/test_hop_clock.py::test_an_effect_is_later_than_a_cause_whose_clock_is_ahead",
     ),
     Mutant(
         "version-not-compared",
