@@ -27,15 +27,6 @@ def test_the_recorded_history_has_no_violation() -> None:
     assert {one.name for one in found.rules.values() if not one.checked} == set()
 
 
-def test_what_a_hop_told_elsewhere_may_stand_before_its_admission() -> None:
-    """A hop's records reach their partitions one by one: calls may be invoked, and have results, before the log has their plan's admission."""
-    log = recorded()
-    for place, many in log.by.items():
-        if place[0] == "motet.events":
-            log.by[place] = [replace(one, timestamp_ms=one.timestamp_ms + 1_000) for one in many]
-    assert log.audit().findings == []
-
-
 def next_on_lane(log: Recorded, message: Message) -> Message:
     """The record behind one on its lane."""
     stamp = lanes.Stamp.unpack(stamp_of(message))

@@ -81,3 +81,12 @@ def test_what_came_while_it_read_is_not_missed() -> None:
     # Nothing else hid it: where all of it is judged, what follows from the missing record is named.
     log.asked = 1
     assert "causes" in {one.rule for one in log.audit().findings}
+
+
+def test_what_a_hop_told_elsewhere_may_stand_before_its_admission() -> None:
+    """A hop's records reach their partitions one by one: calls may be invoked, and have results, before the log has their plan's admission."""
+    log = recorded()
+    for place, many in log.by.items():
+        if place[0] == "motet.events":
+            log.by[place] = [replace(one, timestamp_ms=one.timestamp_ms + 1_000) for one in many]
+    assert log.audit().findings == []

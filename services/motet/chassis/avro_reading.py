@@ -158,7 +158,11 @@ class Making:
     def number(self) -> None:
         """Reads `n`, not unfolded: twice the number, or twice its complement and one."""
         self.line("n = b[i]; i += 1")
-        self.line("if n > 127: n, i = more(b, i, n)")
+        with self.under("if n > 127:"):
+            # Two bytes, the length of many a text, without the price of a call.
+            self.line("m = b[i]")
+            self.line("if m < 128: n += (m << 7) - 128; i += 1")
+            self.line("else: n, i = more(b, i, n)")
 
     def size(self) -> None:
         """Reads `n` where what is below 0 makes no sense."""

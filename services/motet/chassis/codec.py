@@ -83,6 +83,11 @@ def parse(schema: Any) -> Any:
     return fastavro.parse_schema(without_logical_types(schema), named_schemas={})
 
 
+def of_its_schema(kind: type[Record], value: bytes) -> str:
+    """For people: a type, and the id that a value names."""
+    return f"{kind.FULL_NAME} of schema {schema_id_of(value)}"
+
+
 class Codec:
     """Writes records in their newest schema, reads them in whatever schema they were written in."""
 
@@ -91,6 +96,7 @@ class Codec:
         self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
         self.prefixes: dict[tuple[str, str], bytes] = {}
         self.readers: dict[int, tuple[Any, Read, type[Record]]] = {}
+        self.by_prefix: dict[bytes, tuple[Read, type[Record]]] = {}
 
     def encode(self, topic: str, record: Record) -> bytes:
         """A record's bytes for a topic."""
@@ -117,13 +123,7 @@ class Codec:
         """A record's class and its content as plain data. Raises as `decode` does."""
         if value is None:
             raise Undecodable("NULL_VALUE", "the value is null; this topic knows no tombstones")
-        schema_id = schema_id_of(value)
-        if schema_id is None:
-            raise Undecodable(
-                "NOT_AVRO",
-                f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
-            )
-        _, read, kind = self.reader_of(schema_id)
+        read, kind = self.by_prefix.get(value[: PREFIX.size]) or self.first_of(value)
         try:
             datum, end = read(value, PREFIX.size)
         # What the innermost read raises: there is no root to catch.
@@ -140,16 +140,25 @@ class Codec:
         ) as error:
             raise Undecodable(
                 "BROKEN_AVRO",
-                f"the value is no {kind.FULL_NAME} of schema {schema_id}: {type(error).__name__}: {error}",
+                f"the value is no {of_its_schema(kind, value)}: {type(error).__name__}: {error}",
             ) from error
         left = len(value) - end
         if left < 0:
-            raise Undecodable(
-                "BROKEN_AVRO", f"the value is no {kind.FULL_NAME} of schema {schema_id}: it ends too early"
-            )
+            raise Undecodable("BROKEN_AVRO", f"the value is no {of_its_schema(kind, value)}: it ends too early")
         if left:
-            raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {kind.FULL_NAME} of schema {schema_id}")
+            raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {of_its_schema(kind, value)}")
         return kind, datum
+
+    def first_of(self, value: bytes) -> tuple[Read, type[Record]]:
+        """What reads a value whose prefix was not met before, and the class that it is read into."""
+        schema_id = schema_id_of(value)
+        if schema_id is None:
+            raise Undecodable(
+                "NOT_AVRO",
+                f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
+            )
+        found = self.by_prefix[value[: PREFIX.size]] = self.reader_of(schema_id)[1:]
+        return found
 
     def as_in(self, value: bytes, like: bytes) -> bytes:
         """A record of ours in the schema of another value; as it is where that one is of another type, or cannot hold what it says."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from motet.records.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Message:
     """A record as it stood in its partition. `timestamp_ms` is when the broker appended it."""
 
