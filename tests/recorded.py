@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import fastavro
@@ -71,9 +72,9 @@ class Recorded:
         for place, (start, end) in ranges.items():
             yield [one for one in self.by[place] if start <= one.offset < end]
 
-    def audit(self) -> Audit:
-        """What an audit finds."""
-        return audit(self, Codec(self.schemas), lambda _done, _all: None)
+    def audit(self, starts: Mapping[Place, int] = MappingProxyType({})) -> Audit:
+        """What an audit finds, from given offsets on."""
+        return audit(self, Codec(self.schemas), lambda _done, _all: None, starts)
 
     # -- as somebody who changes it ----------------------------------------------------------------------------------------
 

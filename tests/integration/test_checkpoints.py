@@ -316,6 +316,13 @@ def test_somebody_else_signs_the_same_log(signed: Signed, tmp_path: Path) -> Non
     assert all(one["added"] <= 30 and one["epoch"] == 0 for one in made)
     found = json.loads(motet(signed, "checkpoint", "verify", "--from", str(own), "--public-key", public, "--json"))
     assert (found["violations"], found["unsigned"], found["records"]) == ([], 0, made[-1]["records"])
+    audit = ("audit", "--from", str(own), "--public-key", public, "--json", "--from-checkpoint")
+    newest, second = (json.loads(motet(signed, *audit, number)) for number in ("0", "2"))
+    assert (newest["violations"], second["violations"]) == (0, 0)
+    # The service's own checkpoints are in no tree, and are read each time.
+    assert second["events"] - newest["events"] == made[-1]["records"] - made[1]["records"]
+    assert f"before checkpoint {made[1]['number']} of" in second["not_checked"][-1]
+    assert "there is no checkpoint 999" in motet(signed, *audit, "999", code=2)
     (own / f"{len(made):010}.leaves").unlink()
     assert "nothing is new" in motet(signed, *create, str(key))
     other = motet(signed, *create, str(signed.key), code=2)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motet.audit import causes, merging
@@ -90,3 +90,31 @@ def test_what_a_hop_told_elsewhere_may_stand_before_its_admission() -> None:
         if place[0] == "motet.events":
             log.by[place] = [replace(one, timestamp_ms=one.timestamp_ms + 1_000) for one in many]
     assert log.audit().findings == []
+
+
+WHOLE = recorded()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.fixed_dictionaries({place: st.integers(0, len(many)) for place, many in WHOLE.by.items()}))
+def test_a_good_history_is_good_from_wherever_it_is_read(cuts: dict[Place, int]) -> None:
+    """However partitions are cut, each at a place of its own: what was not read is not missed, and there is nothing to compare it with."""
+    starts = {place: WHOLE.by[place][at].offset for place, at in cuts.items() if at < len(WHOLE.by[place])}
+    assert WHOLE.audit(starts).findings == []
+
+
+def test_what_is_wrong_behind_a_checkpoint_is_found() -> None:
+    """From the middle of the history on: a plan's end that is written once more, and a result that is gone."""
+    log = recorded()
+    times = sorted(one.timestamp_ms for many in log.by.values() for one in many)
+    middle = times[len(times) // 2]
+    starts = {place: sum(one.timestamp_ms <= middle for one in many) for place, many in log.by.items()}
+    starts = {place: log.by[place][at].offset for place, at in starts.items() if at < len(log.by[place])}
+    assert log.audit(starts).findings == []
+    again = log.forge(log.find("PlanEnded", nth=-1), lambda _: None)
+    gone = log.find("CallsFinished", lambda one: one["calls"][0]["outcome"] == "SUCCEEDED", nth=-1)
+    assert gone.timestamp_ms > middle
+    log.put(gone, None)
+    found = {(one.rule, one.where) for one in log.audit(starts).findings}
+    assert ("lanes", again.where) in found
+    assert "results" in {rule for rule, _ in found}

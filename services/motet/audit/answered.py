@@ -72,7 +72,7 @@ class Commands(Rule):
         """Commands without an answer that later ones have."""
         for command in self.open.values():
             reached = self.reached.get((host_of(command.kind, command.data), command.topic), 0)
-            if command.offset < reached and command.key not in self.parked:
+            if self.since < command.timestamp_ms and command.offset < reached and command.key not in self.parked:
                 self.wrong(
                     command,
                     f"{command.kind} {command.where} has no answer, and a later one at offset {reached} of its partition has",

@@ -91,7 +91,7 @@ class Approvals(Rule):
 
     def end(self) -> None:
         """Decisions whose command is not there."""
-        for record in self.waiting.values():
+        for record in (one for one in self.waiting.values() if one.timestamp_ms > self.since):
             data = record.data
             said = f"{data['decision']} of call {data['index']} of plan {record.plan_id} names {record.cause}, where no such command is"
             self.wrong(record, said)

@@ -51,6 +51,7 @@ class Auditor:
         self.decode = decode
         self.topics = topics
         self.events = 0
+        self.since = 0
         self.courses: dict[str, Course] = {}
         self.ended: OrderedDict[str, Course] = OrderedDict()
         # Plans that ended and were not undone as they should be, or are in doubt: people go on with them, whenever they will.
@@ -105,10 +106,14 @@ class Auditor:
             record.meta, record.hlc, record.cause = meta, meta["hlc"], meta["causation_id"]
             self.fact(record, kept)
 
-    def begins(self, truncated: frozenset[str]) -> None:
-        """Topics whose beginning is not in the log any more: what was said there is not missed."""
-        self.lanes.truncated = truncated
-        self.causes.partial = self.plans.partial = bool(truncated)
+    def begins(self, starts: Mapping[str, int], since: int) -> None:
+        """Topics of which the records below an offset are not read, the last of them of a time: what was said there is not missed."""
+        self.lanes.truncated = frozenset(starts)
+        self.causes.begin(starts)
+        self.plans.partial = bool(starts)
+        self.since = since
+        for rule in self.rules:
+            rule.since = since
 
     def know_again(self, message: Message) -> None:
         """A second reading found a record that may be a cause."""
@@ -163,7 +168,9 @@ class Auditor:
     def follow(self, record: Stored) -> None:
         """What a record changes for those behind it."""
         if record.kind == "PlanAdmitted":
-            self.admit(record)
+            # Of an older plan something may have been said that was not read: it is not judged.
+            if record.timestamp_ms > self.since:
+                self.admit(record)
         elif record.kind == "DeadLetter":
             self.bury(record)
         elif record.course is not None:

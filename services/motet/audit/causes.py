@@ -6,7 +6,7 @@ of them. Order is that of the hybrid clocks, which follow from the log. A comman
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from motet.audit.rule import Found, Rule
@@ -44,6 +44,11 @@ class Causes(Rule):
         self.last_place = ""
         # Whether the log lacks its beginning, and causes may be there.
         self.partial = False
+
+    def begin(self, starts: Mapping[str, int]) -> None:
+        """Where topics are read from, if not from their first record."""
+        self.partial = bool(starts)
+        self.reached.update(starts)
 
     def know(self, record: Stored) -> None:
         """An event that may be a cause."""

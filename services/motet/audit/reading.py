@@ -6,6 +6,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from motet.audit.auditor import Auditor
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Findings that are kept whole; beyond, they are counted.
 KEPT: Final = 1_000
+# So many offsets in a row may have no record: compaction and transactions leave gaps.
+GAP: Final = 100
 # A record of ours begins with a zero byte, four of its schema's id and the length of its event id.
 ID_AT: Final = slice(6, 38)
 # Records between two words about how far it is.
@@ -89,6 +92,8 @@ class Span:
     """What is read of a partition number, up to where it is judged, and the ends of everything."""
 
     ranges: Mapping[Place, tuple[int, int]]
+    # The time of the last record that is not read, in milliseconds since 1970; 0 if everything is that is there.
+    since: int
     judged: Mapping[Place, Bounds]
     known: Mapping[Place, Bounds]
 
@@ -105,7 +110,7 @@ class NumberAudit:
         self.done = done
         self.span = span
         self.auditor = Auditor(codec.datum, topics, catalog()[0], span.end_of, self.found)
-        self.auditor.begins(frozenset(topic for (topic, _), (start, _) in span.ranges.items() if start))
+        self.auditor.begins({topic: start for (topic, _), (start, _) in span.ranges.items() if start}, span.since)
         for rule in self.auditor.rules:
             done.rules.setdefault(rule.name, RuleCount(rule.name, (type(rule).__doc__ or "").strip()))
 
@@ -155,14 +160,19 @@ class NumberAudit:
             done.left_out.append(f"{auditor.causes.left_out} causes that are older than what is remembered")
 
 
-def audit(log: Log, codec: Codec, report: Callable[[int, int], None]) -> Audit:
-    """Reads everything that the log has now and checks it; `report` is told how many records were read, and of how many."""
+def audit(
+    log: Log, codec: Codec, report: Callable[[int, int], None], starts: Mapping[Place, int] = MappingProxyType({})
+) -> Audit:
+    """Reads everything that the log has now and checks it; `report` is told how many records were read, and of how many.
+
+    Of partitions in `starts` what stands below an offset is not read; plans that were admitted before the last such record are not judged.
+    """
     began = time.monotonic()
     # Nothing here refers to itself, so reference counts free everything; looking for cycles among millions of values would cost a third.
     collects = gc.isenabled()
     gc.disable()
     try:
-        done = audited(log, codec, report)
+        done = audited(log, codec, report, starts)
     finally:
         if collects:
             gc.enable()
@@ -170,7 +180,7 @@ def audit(log: Log, codec: Codec, report: Callable[[int, int], None]) -> Audit:
     return done
 
 
-def audited(log: Log, codec: Codec, report: Callable[[int, int], None]) -> Audit:
+def audited(log: Log, codec: Codec, report: Callable[[int, int], None], starts: Mapping[Place, int]) -> Audit:
     """The same, without its time."""
     done = Audit()
     places = log.places()[1]
@@ -178,11 +188,13 @@ def audited(log: Log, codec: Codec, report: Callable[[int, int], None]) -> Audit
     # Ends are asked one after the other, so an effect may be below its end while its cause is not: what is read ends after what is judged.
     judged = log.bounds(places)
     known = log.bounds(places)
-    total = sum(one.end - one.begin for one in known.values())
+    begins = {place: min(max(one.begin, starts.get(place, 0)), one.end) for place, one in known.items()}
+    since = time_before(log, {place: (known[place].begin, at) for place, at in begins.items()})
+    total = sum(one.end - begins[place] for place, one in known.items())
     for number in sorted({place[1] for place in places}):
-        ranges = {place: (known[place].begin, known[place].end) for place in places if place[1] == number}
+        ranges = {place: (begins[place], known[place].end) for place in places if place[1] == number}
         before = done.events
-        one = NumberAudit(done, codec, topics, Span(ranges, judged, known))
+        one = NumberAudit(done, codec, topics, Span(ranges, since, judged, known))
         one.run(log, topics, lambda read, before=before: report(before + read, total))  # type: ignore[misc]
     done.left_out.append(
         "whether the ledgers of tool services have the same effects: they are tables, and this reads topics"
@@ -193,6 +205,12 @@ def audited(log: Log, codec: Codec, report: Callable[[int, int], None]) -> Audit
             f"what stood before the first records of {', '.join(truncated)}: it was deleted from the log"
         )
     return done
+
+
+def time_before(log: Log, ranges: Mapping[Place, tuple[int, int]]) -> int:
+    """The time of the latest record in ranges of offsets, in milliseconds since 1970; 0 if there is none."""
+    last = {place: (max(begin, end - GAP), end) for place, (begin, end) in ranges.items() if begin < end}
+    return max((one.timestamp_ms for batch in log.read(last) for one in batch), default=0)
 
 
 def kept_of(topic: str) -> Kept:

@@ -17,6 +17,8 @@ class Rule:
 
     name: ClassVar[str]
     advice: ClassVar[str]
+    # By Kafka's time in milliseconds: what is not later than this may have its other half in what was not read.
+    since: int = 0
 
     def __init__(self, found: Found) -> None:
         self.found = found

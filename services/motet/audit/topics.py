@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 # Topics whose key is no domain. Everywhere else it is `tenant/domain`, and decides the partition.
-UNKEYED: Final = frozenset({"motet.contracts", "motet.repairs", "motet.merges", "motet.dead-letters"})
+UNKEYED: Final = frozenset(
+    {"motet.contracts", "motet.repairs", "motet.merges", "motet.dead-letters", "motet.checkpoints"}
+)
 # Records of one millisecond are taken in this order: what causes before what follows from it.
 ORDER: Final = (
     *("motet.contracts", "motet.commands", "motet.lease-commands"),

@@ -10,8 +10,10 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.codec import Codec
+from motet.cli.checkpoints import From, refuse_other_cluster, signed
 from motet.cli.connection import settings
 from motet.cli.output import JsonOption, console, show, table, watched
+from motet.proofs.checkpoint import written_time
 
 if TYPE_CHECKING:
     from motet.audit.finding import Finding
@@ -26,6 +28,16 @@ def audit(
     html: Annotated[
         Path | None, typer.Option("--html", help="Also write a page with a picture of each finding.")
     ] = None,
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(
+            "--from-checkpoint", help="Read on from a checkpoint of this number instead; 0 for the newest one."
+        ),
+    ] = None,
+    kept: From = None,
+    public_key: Annotated[
+        Path | None, typer.Option("--public-key", help="The public keys that you trust, for --from-checkpoint.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Reads every topic from its first record and verifies it: schemas, lanes, digests, causes, ends, effects, approvals, tokens, tenants.
@@ -38,9 +50,18 @@ def audit(
     from motet.chassis.registry import Registry  # noqa: PLC0415
 
     where = settings()
+    begin = None if checkpoint is None else signed(checkpoint, kept, public_key, where)
+    starts = {} if begin is None else {place: head.next_offset for place, head in begin.by_place().items()}
     with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as log:
+        if begin is not None:
+            refuse_other_cluster(begin, log)
         with watched("records", quiet=json) as report:
-            found = reading.audit(log, Codec(registry), report)
+            found = reading.audit(log, Codec(registry), report, starts)
+        if begin is not None:
+            found.left_out.append(
+                f"what stood before checkpoint {begin.number} of {written_time(begin.time_ms)}, and plans that began before it: "
+                "`motet checkpoint verify` says whether it is what was signed"
+            )
         if html is not None:
             html.write_text(page(found, log, Codec(registry)))
     if json:

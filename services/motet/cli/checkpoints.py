@@ -127,6 +127,29 @@ def newest_kept(place: Directory, trusted: Keyring) -> Checkpoint | None:
     return chain.newest
 
 
+def signed(number: int, kept: Path | None, public_key: Path | None, where: Settings) -> Checkpoint:
+    """A checkpoint of a folder, signed by whom it should; 0 is the newest. Raises ConfigurationError if there is none such."""
+    if public_key is None:
+        raise ConfigurationError("whose checkpoint? Name the public keys that you trust with --public-key")
+    chain = read_chain(directory(kept, where).notes(), keys.read_public(public_key))
+    if chain.findings:
+        raise ConfigurationError(f"{chain.findings[0].message}: `motet checkpoint list` shows them all")
+    found = chain.checkpoints.get(number) if number else chain.newest
+    if found is None:
+        have = f"1 to {chain.newest.number}" if chain.newest else "none"
+        raise ConfigurationError(f"there is no checkpoint {number}; kept: {have}")
+    return found
+
+
+def refuse_other_cluster(one: Checkpoint, reader: LogReader) -> None:
+    """Raises ConfigurationError for a checkpoint of another log than the one that is to be read from there."""
+    cluster = reader.places()[0]
+    if one.cluster != cluster:
+        raise ConfigurationError(
+            f"checkpoint {one.number} is about cluster {one.cluster}, and this is cluster {cluster}: read this log from its beginning"
+        )
+
+
 @app.command("list")
 def list_checkpoints(public_key: Public, kept: From = None, json: JsonOption = False) -> None:
     """The checkpoints that are kept, and whether each is signed as it must be."""
