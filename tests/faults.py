@@ -152,6 +152,8 @@ class Desk:
         self.observe = observe
         # Of its plans, where there are several desks.
         self.name = name
+        # Told of each plan when it is admitted, before anything follows.
+        self.admitting: Callable[[Plan], None] = lambda _: None
         self.limits = limits or Limits()
         self.contracts = Contracts()
         for one in (*more, *TOOLS):
@@ -230,7 +232,10 @@ class Desk:
             plan = admit(command, plan_id, 100, self.contracts, self.limits, self.now)
             assert isinstance(plan, Plan), plan
             admitted.append(plan)
-            return schedule.quarantined(plan) or schedule.admit(plan)
+            refused = schedule.quarantined(plan)
+            if refused is None and schedule is self.schedule:
+                self.admitting(plan)
+            return refused or schedule.admit(plan)
 
         self.refusal = self.feed(act)
         plan = self.plans[plan_id] = admitted[0]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.chassis.service import Received
-from motet.projector.changes import Changes, Key, Row, gone
 from motet.projector.fold import fold
 from motet.projector.surface import statements
 from motet.projector.tables import TABLES
@@ -25,6 +23,7 @@ from motet.records import (
     BudgetChanged,
     CallOutcome,
     CallsCommitted,
+    CallsEnded,
     CallSettled,
     CallsLinedUp,
     CallsProgressed,
@@ -38,6 +37,7 @@ from motet.records import (
     CompensationResumed,
     CompensationStarted,
     DeadLetter,
+    EarlyEnd,
     EndedAttempt,
     Failure,
     Header,
@@ -54,75 +54,9 @@ from motet.records import (
     Record,
     WaitingCall,
 )
+from tables import Tables
 
 HOUR_MS = 3_600_000
-
-
-@dataclass
-class Tables:
-    """The tables as the writer would leave them, in memory: the meaning of each change, spelled out."""
-
-    plans: dict[str, Row] = field(default_factory=dict)
-    calls: dict[tuple[str, int], Row] = field(default_factory=dict)
-    resources: dict[tuple[str, int, str], Row] = field(default_factory=dict)
-    lineage: dict[str, Row] = field(default_factory=dict)
-    dead_letters: dict[str, Row] = field(default_factory=dict)
-    tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
-    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
-    progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
-    others: dict[str, dict[Key, Row]] = field(default_factory=dict)
-
-    def apply(self, changes: Changes) -> None:
-        """Applies one batch's changes."""
-        for plan_id, row in changes.plans.items():
-            if row["status"] == "REJECTED" and plan_id in self.plans:
-                self.plans[plan_id]["repeats"] += 1 + row["repeats"]
-            else:
-                self.plans[plan_id] = dict(row)
-        self.calls |= {place: dict(row) for place, row in changes.calls.items()}
-        self.lineage |= {row["effect"]: row for row in changes.lineage}
-        self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}
-        for event_id, row in changes.dead_letters_changed.items():
-            self.dead_letters[event_id].update(row)
-        self.claim(changes)
-        for name, rows in changes.upserts.items():
-            for key, row in rows.items():
-                self.others.setdefault(name, {}).setdefault(key, {}).update(row)
-        for plan_id, row in changes.plans_changed.items():
-            self.plans[plan_id].update(row)
-        for place, row in changes.calls_changed.items():
-            self.calls[place].update(row)
-        for plan_id, count in changes.plans_repeated.items():
-            self.plans[plan_id]["repeats"] += count
-        self.release(changes)
-        self.add_up(changes)
-        self.progress |= changes.progress
-
-    def claim(self, changes: Changes) -> None:
-        """Who uses what, and who uses something else now."""
-        for place in [place for place in self.resources if place[:2] in changes.claims.replaced]:
-            del self.resources[place]
-        for row in changes.claims.rows():
-            self.resources[row["plan_id"], row["index"], row["resource"]] = dict(row)
-
-    def add_up(self, changes: Changes) -> None:
-        """What commutes."""
-        for tenant, (first, last) in changes.tenants.items():
-            known = self.tenants.get(tenant, (first, last))
-            self.tenants[tenant] = (min(first, known[0]), max(last, known[1]))
-        for day, counts in changes.usage.items():
-            have = self.usage.setdefault(day, {})
-            for name, count in counts.items():
-                have[name] = have.get(name, 0) + count
-
-    def release(self, changes: Changes) -> None:
-        """Who holds now, and what was let go."""
-        claims = changes.claims
-        for place, row in list(self.resources.items()):
-            row.update(claims.changed.get((place[0], place[1]), {}))
-            row["plan_ended"] = row["plan_ended"] or place[0] in claims.ended_plans
-            if gone(row):
-                del self.resources[place]
 
 
 def meta(number: int, tenant: str) -> Meta:
@@ -130,11 +64,11 @@ def meta(number: int, tenant: str) -> Meta:
     return Meta(f"e{number}", "c", f"cause{number}", tenant, "d", number, number * HOUR_MS, None)
 
 
-def ended(follows: NextStep, *, late: bool = False) -> Callable[[Meta, str, int], Record]:
+def ended(follows: NextStep, *, late: bool = False, still_open: bool = False) -> Callable[[Meta, str, int], Record]:
     """An attempt's end."""
 
     def made(stamp: Meta, plan_id: str, index: int) -> Record:
-        one = EndedAttempt(index, 1, "FAILED", None, Failure("E", "m\0"), follows, 5, late, key="k")
+        one = EndedAttempt(index, 1, "FAILED", None, Failure("E", "m\0"), follows, 5, late, key="k", open=still_open)
         return AttemptsEnded(stamp, plan_id, (one,))
 
     return made
@@ -152,6 +86,16 @@ FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
     "budget": lambda stamp, plan, _: BudgetChanged(stamp, plan, "a", SOME, SOME, SOME),
     "doubt": ended("IN_DOUBT"),
     "late": ended("NONE", late=True),
+    "ended": lambda stamp, plan, index: CallsEnded(
+        stamp, plan, (EarlyEnd(index, committed=index == 2, released=index > 0),)
+    ),
+    "undone in line": lambda stamp, plan, index: CallsLinedUp(
+        stamp, plan, "PLAN", (LinedUpCall(index, LATER, compensation=True),)
+    ),
+    "undone waits": lambda stamp, plan, index: CallsWaiting(
+        stamp, plan, (WaitingCall(index, "SLOT", "tool t.f\0", compensation=True),)
+    ),
+    "still open": ended("NONE", late=True, still_open=True),
     "lined up": lambda stamp, plan, index: CallsLinedUp(stamp, plan, "CALL", (LinedUpCall(index, LATER),)),
     "waits": lambda stamp, plan, index: CallsWaiting(stamp, plan, (WaitingCall(index, "SLOT", "tool t.f\0"),)),
     "progress": lambda stamp, plan, index: CallsProgressed(stamp, plan, (Progress(index, 1, "{}"),)),
@@ -167,7 +111,10 @@ FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
 
 
 # What may still come of a plan that has ended: nothing that begins.
-AFTERWARDS: Final = ("breaker", "budget", "late", "refused", "resumed", "settled", "undoing", "undone")
+AFTERWARDS: Final = (
+    *("breaker", "budget", "late", "refused", "resumed", "settled", "still open"),
+    *("undoing", "undone", "undone in line", "undone waits"),
+)
 
 
 def faults(
@@ -264,19 +211,16 @@ def test_a_call_that_gets_in_line_later_is_in_line_for_what_it_uses_then() -> No
     )
     tables = Tables()
     tables.apply(fold(received([PlanAdmitted(meta(1, "acme"), "p", "k", "a", "PLAN", "sha", calls, policy)])))
-    assert [(row["state"], row["place"]) for row in tables.resources.values()] == [
-        ("WAITS", 1),
-        ("AWAITS_RESULT", None),
-    ]
+    assert [(row["outside"], row["place"]) for row in tables.claims.values()] == [(None, 1), ("RESULT", None)]
     lined = CallsLinedUp(meta(2, "acme"), "p", "PLAN", (LinedUpCall(1, (Claim("item:7", "WRITE"),)),))
     waits = CallsWaiting(meta(3, "acme"), "p", (WaitingCall(1, "SLOT", "tool t.f"),))
     tables.apply(fold(received([lined, waits])))
-    row = tables.resources["p", 1, "item:7"]
-    assert (len(tables.resources), row["state"], row["place"]) == (2, "WAITS", 2)
+    row = tables.claims["p", 1, False, "item:7"]
+    assert (len(tables.claims), row["outside"], row["place"]) == (2, None, 2)
     assert tables.calls["p", 1]["waits_for"] == "SLOT tool t.f"
     skipped = CommittedCall(1, "SKIPPED", None, None, None, "", 0, None)
     tables.apply(fold(received([CallsCommitted(meta(4, "acme"), "p", (skipped,))])))
-    assert list(tables.resources) == [("p", 0, "item:*")]
+    assert list(tables.claims) == [("p", 0, False, "item:*")]
     assert tables.calls["p", 1]["waits_for"] is None
 
 

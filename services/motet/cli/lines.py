@@ -11,6 +11,8 @@ from motet.cli.output import JsonOption
 
 Domain = Annotated[str | None, typer.Option(help="Only this domain.")]
 # Names that have something in common: they are one, or one is the whole of what begins as the other does.
+# What undoes a call has that call's name.
+NAMED: Final = "CASE WHEN {} THEN 'undo of ' ELSE '' END || c.call_id"
 IN_COMMON: Final = (
     "(r.resource = %(name)s OR (right(r.resource, 1) = '*' AND starts_with(%(name)s, left(r.resource, -1))) "
     "OR (right(%(name)s, 1) = '*' AND starts_with(r.resource, left(%(name)s, -1))))"
@@ -28,11 +30,12 @@ def resources(
 ) -> None:
     """Who holds what, and who waits for it, in the order of the line; `behind` is how many calls somebody waits for there."""
     rows = query(
-        "SELECT r.tenant, r.domain, r.resource, r.mode, r.operation, r.state, c.call_id, r.plan_id, r.since, (SELECT count(*) FROM "
-        "why_waiting AS w WHERE w.plan_id = r.plan_id AND w.index = r.index AND w.reason = 'RESOURCE') AS behind "
-        "FROM resources AS r JOIN calls AS c USING (plan_id, index) "
+        f"SELECT r.tenant, r.domain, r.resource, r.mode, r.operation, r.state, {NAMED.format('r.compensation')} AS call_id, r.plan_id, "
+        "r.since, coalesce(w.behind, 0) AS behind FROM resources AS r LEFT JOIN calls AS c USING (plan_id, index) LEFT JOIN ("
+        "SELECT plan_id, index, compensation, count(*) AS behind FROM why_waiting WHERE reason = 'RESOURCE' GROUP BY 1, 2, 3"
+        ") AS w USING (plan_id, index, compensation) "
         f"WHERE (%(name)s::text IS NULL OR {IN_COMMON}) AND (%(domain)s::text IS NULL OR r.domain = %(domain)s) "
-        "ORDER BY r.tenant, r.domain, r.place, r.plan_id, r.index, r.resource LIMIT %(last)s",
+        "ORDER BY r.tenant, r.domain, r.place, r.plan_id, r.rank, r.resource LIMIT %(last)s",
         {"name": name, "domain": domain, "last": last},
         tenant,
     )
@@ -44,7 +47,8 @@ def resources(
 def waiting(domain: Domain = None, tenant: Tenant = None, last: Last = SHOWN, json: JsonOption = False) -> None:
     """Calls that do not run yet, and why: a line for each reason."""
     rows = query(
-        "SELECT w.plan_id, w.call_id, w.tool, w.reason, w.what, c.call_id AS behind_call, w.behind_plan, w.since FROM why_waiting AS w "
+        "SELECT w.plan_id, CASE WHEN w.compensation THEN 'undo of ' ELSE '' END || w.call_id AS call_id, w.tool, w.reason, w.what, "
+        f"{NAMED.format('w.behind_compensation')} AS behind_call, w.behind_plan, w.since FROM why_waiting AS w "
         "LEFT JOIN calls AS c ON c.plan_id = w.behind_plan AND c.index = w.behind_index "
         "WHERE %(domain)s::text IS NULL OR w.domain = %(domain)s "
         "ORDER BY w.plan_id, w.index, w.reason, w.what, w.behind_plan, w.behind_index LIMIT %(last)s",

@@ -15,6 +15,7 @@ from motet.records import (
     BreakerChanged,
     BudgetChanged,
     CallsCommitted,
+    CallsEnded,
     CallSettled,
     CallsLinedUp,
     CallsProgressed,
@@ -110,6 +111,7 @@ SUMMARIES: Final[dict[type, Callable[[Any], str]]] = {
     CallsWaiting: lambda one: "; ".join(
         f"call {call.index} for {call.reason.lower()}: {call.what}" for call in one.calls
     ),
+    CallsEnded: lambda one: f"calls {', '.join(str(call.index) for call in one.calls)}",
     CompensationStarted: lambda one: f"call {one.index} by {one.tool}, attempt {one.attempt}",
     CompensationEnded: lambda one: f"call {one.index} {one.outcome.lower()}, {len(one.remaining)} remain",
     CompensationResumed: lambda one: f"by {one.agent}, {len(one.remaining)} remain",

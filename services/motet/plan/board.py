@@ -34,6 +34,8 @@ from motet.records import (
 )
 
 CODE_LENGTH: Final = 64
+# The rules since which it is told who holds and who waits where no other event says so.
+TELLS_WHO_WAITS: Final = 3
 
 
 class Board:
@@ -54,6 +56,9 @@ class Board:
         self.out: list[Step] = []
         # Calls that wait for a slot or a budget since this input, by plan.
         self.waiting: dict[str, dict[int, WaitingCall]] = {}
+        # Calls that ended, or let go of what they used, since this input, by plan; with each whether somebody has to know in any case: it
+        # let go, a call of its own line waited for what it used, or events said that it waits.
+        self.ended: dict[str, dict[int, bool]] = {}
 
     @property
     def answer_ms(self) -> int:
@@ -103,22 +108,45 @@ class Board:
         """What waits outside of the lines no longer gets in line."""
         ready = self.lines.enter_approved(plan)
         if ready:
-            calls = tuple(LinedUpCall(index, plan.calls[index].claims) for index in ready)
-            self.fact(plan, partial(CallsLinedUp, plan_id=plan.plan_id, isolation=plan.isolation, calls=calls))
+            self.lined_up(plan, (LinedUpCall(index, plan.calls[index].claims) for index in ready))
+
+    def lined_up(self, plan: Plan, calls: Iterable[LinedUpCall]) -> None:
+        """Says which calls got in line."""
+        self.fact(plan, partial(CallsLinedUp, plan_id=plan.plan_id, isolation=plan.isolation, calls=tuple(calls)))
 
     def waits(self, plan: Plan, index: int, reason: WaitReason, what: str) -> None:
         """Notes that a call waits, to be said once nothing more follows: it may yet begin."""
-        self.waiting.setdefault(plan.plan_id, {})[index] = WaitingCall(index, reason, what)
+        size = len(plan.calls)
+        if index < size or plan.rules < TELLS_WHO_WAITS:
+            noted = WaitingCall(index, reason, what)
+        else:
+            noted = WaitingCall(index - size, reason, what, compensation=True)
+        self.waiting.setdefault(plan.plan_id, {})[index] = noted
 
     def say_who_waits(self) -> None:
         """Says which calls wait for what others have."""
         for plan_id, noted in self.waiting.items():
             plan = self.plans.get(plan_id)
-            calls = [] if plan is None else [(one, plan.call_at(one.index)) for one in noted.values()]
+            calls = [] if plan is None else [(one, plan.call_at(index)) for index, one in noted.items()]
             still = tuple(one for one, call in calls if call is not None and call.open and not in_flight(call))
             if plan is not None and still:
                 self.fact(plan, partial(CallsWaiting, plan_id=plan_id, calls=still))
         self.waiting.clear()
+
+    def call_ended(self, plan: Plan, index: int, call: Call, *, began: bool) -> None:
+        """A call ended, and is done with what it used unless it runs on."""
+        held_up = False if call.lingers else self.lines.leave(plan, index, call)
+        # The next one in the plan's order is committed now, which says everything.
+        if plan.order[plan.committed] != index and plan.rules >= TELLS_WHO_WAITS:
+            tell = held_up or not began
+            if tell or plan.isolation == "CALL" or plan.followers[index]:
+                self.ended.setdefault(plan.plan_id, {})[index] = tell
+
+    def let_go(self, plan: Plan, indexes: Iterable[int]) -> None:
+        """Notes calls that hold nothing any more, to be said unless other events say so."""
+        if plan.rules >= TELLS_WHO_WAITS:
+            size = len(plan.calls)
+            self.ended.setdefault(plan.plan_id, {}).update((index, True) for index in indexes if index < size)
 
     def fact(self, plan: Plan, record: partial[Any]) -> None:
         """Says something that needs nothing but its meta."""
@@ -134,6 +162,7 @@ class Board:
         *,
         at: int | None = None,
         late: bool = False,
+        still_open: bool = False,
         error: Failure | None = None,
     ) -> None:
         """Says how an attempt ended that is not its call's end."""
@@ -149,6 +178,7 @@ class Board:
             late,
             index >= len(plan.calls),
             "" if call is None else call.key,
+            still_open and plan.rules >= TELLS_WHO_WAITS,
         )
         self.fact(plan, partial(AttemptsEnded, plan_id=plan.plan_id, attempts=(noted,)))
 

@@ -57,7 +57,7 @@ def heard(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -
         # Its host had given it up, and it brings its result before another attempt begins.
         conclude(board, plan, index, "SUCCEEDED", end.result, None)
     elif not present:
-        board.note(plan, index, end.attempt, end, "NONE", late=True)
+        board.note(plan, index, end.attempt, end, "NONE", late=True, still_open=call.open)
 
 
 def attempt_ended(board: Board, plan: Plan, index: int, call: Call, end: FinishedCall) -> None:
@@ -177,6 +177,7 @@ def closed(board: Board, plan: Plan, index: int, call: Call, result: str | None,
     """Nothing more comes of a call that lingered. If it happened and the plan is undone, it is undone too."""
     call.lingers, call.late_result, call.due = "", result, 0
     board.lines.leave(plan, index, call)
+    board.let_go(plan, (index,))
     call.undo = call.undo or undo
     if (plan.undoing or plan.ended) and to_be_undone(call, undone=is_undone(plan)):
         undoing.also(board, plan, index)
@@ -212,16 +213,16 @@ def settle(
     while ends:
         at, how, value, why = ends.pop()
         call = plan.calls[at]
+        began = call.status == "STARTED"
         call.due = 0
         if call.slot:
             board.pass_on(board.slots.withdraw(plan, at, call))
         if why is not None:
             why = board.bounded(why.code, why.message)
         followers = plan.settle(at, how, value, why)
-        if not call.lingers:
-            board.lines.leave(plan, at, call)
+        board.call_ended(plan, at, call, began=began)
         if plan.in_parts:
-            board.lines.release_done_part(plan, call.part)
+            board.let_go(plan, board.lines.release_done_part(plan, call.part))
         waited = waited or call.part == NOT_IN_LINE
         for follower in followers:
             behind = plan.calls[follower]

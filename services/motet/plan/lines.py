@@ -125,11 +125,12 @@ class Lines:
             if call is not None:
                 self.queues.add(name, index, call.claims, space)
 
-    def leave(self, plan: Plan, index: int, call: Call) -> None:
-        """A call is done with its resources."""
-        if call.part != NOT_IN_LINE:
-            name = plan.line_of(index)
-            self.queues.finish(name, index, hold=self.holds(plan, call) and name not in plan.released)
+    def leave(self, plan: Plan, index: int, call: Call) -> bool:
+        """A call is done with its resources. Whether one that got in line together with it waited for what its plan keeps."""
+        if call.part == NOT_IN_LINE:
+            return False
+        name = plan.line_of(index)
+        return self.queues.finish(name, index, hold=self.holds(plan, call) and name not in plan.released)
 
     def holds(self, plan: Plan, call: Call) -> bool:
         """Whether a plan keeps what a call had in hand, until its line is released.
@@ -139,11 +140,12 @@ class Lines:
         """
         return plan.isolation == "PLAN" and call.attempt > 0
 
-    def release(self, plan: Plan, name: str) -> None:
-        """What a line of a plan holds is let go, but for the calls of which something is still open."""
-        if name not in plan.released:
-            plan.released.append(name)
-            self.queues.end(name, self.kept(plan, name))
+    def release(self, plan: Plan, name: str) -> list[int]:
+        """What a line of a plan holds is let go, but for the calls of which something is still open. Returns the calls that held something."""
+        if name in plan.released:
+            return []
+        plan.released.append(name)
+        return self.queues.end(name, self.kept(plan, name))
 
     def kept(self, plan: Plan, name: str) -> list[int]:
         """The calls of a line of which something is still open."""
@@ -158,19 +160,24 @@ class Lines:
             undoing = None
         return any(one is not None and one.under_way for one in (call, undoing))
 
-    def release_done_part(self, plan: Plan, part: int) -> None:
+    def release_done_part(self, plan: Plan, part: int) -> list[int]:
         """A part holds nothing for longer than its calls take, or a later part of the plan would wait for it until the plan ends."""
         if part == NOT_IN_LINE or all(call.part == 0 for call in plan.calls):
-            return
+            return []
         members = [index for index, call in enumerate(plan.calls) if call.part == part]
         if all(plan.calls[index].status == "DONE" for index in members):
-            self.release(plan, plan.line_of(members[0]))
+            return self.release(plan, plan.line_of(members[0]))
+        return []
 
-    def release_all(self, plan: Plan) -> None:
+    def release_all(self, plan: Plan) -> list[int]:
         """Everything that a plan holds is let go, but for the calls of which something is still open."""
-        if len(plan.released) < len(plan.entered):
-            for name in plan.entered:
-                self.release(plan, name)
+        if len(plan.released) == len(plan.entered):
+            return []
+        return [index for name in plan.entered for index in self.release(plan, name)]
+
+    def in_line(self, plan: Plan, index: int) -> bool:
+        """Whether a call has a place in the lines, waiting or holding."""
+        return index in self.queues.standing.get(plan.line_of(index), ())
 
     def forget_compensation(self, plan: Plan, index: int) -> None:
         """A compensation ended: it is in no line any more, and what was kept for it in its call's is let go."""

@@ -79,9 +79,11 @@ class Call:
     slot: str = ""
     # The leases that it runs under, each scope/resource.
     leases: tuple[str, ...] = ()
-    # -- derived, not stored: whether the queues gave it everything, and how many calls it still waits for. -----------------
+    # -- derived, not stored: whether the queues gave it everything, for how many calls it still waits, and if it has its place in the
+    # history.
     granted: bool = False
     waits: int = 0
+    placed: bool = False
 
     @property
     def runs(self) -> int:
@@ -204,9 +206,12 @@ class Plan:
         if len(calls) == 1:
             # One call comes behind nothing.
             self.order, self.followers = [0], [[]]
+            calls[0].placed = self.committed > 0
             return
         after = [call.after for call in calls]
         self.order = topological_order(after)
+        for index in self.order[: self.committed]:
+            calls[index].placed = True
         self.followers = [[] for _ in calls]
         if not any(after):
             return
@@ -291,6 +296,7 @@ class Plan:
                     index, call.outcome, call.result, call.result_sha256, call.error, call.key, call.attempt, sha256
                 )
             )
+            call.placed = True
             self.committed += 1
         return out
 

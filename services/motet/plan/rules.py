@@ -1,6 +1,6 @@
 """The versions of the rules that plans are decided by. A new rule is for new plans: those that were admitted before go on as they began.
 
-A plan has the version that was current when it was admitted: its event says so, its row keeps it, and code that decides another thing since
+A plan has the version that was current when it was admitted: its row keeps it, the journal says so, and code that decides another thing since
 asks `plan.rules >= N`. How to make a rule:
 
     1. Raise CURRENT by one, and say in CHANGES what is decided otherwise.
@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import Final
 
-CURRENT: Final = 2
+CURRENT: Final = 3
 CHANGES: Final[dict[int, str]] = {
     1: "The rules as they were when versions of them began.",
     2: "The host of a hybrid plan says which call of it is in doubt, to the host of the lines.",
+    3: "Who holds and who waits is told of calls that end early, of compensations in line, and of late ends.",
 }

@@ -25,6 +25,7 @@ from motet.plan.spending import NOTHING, Ledger, Limit
 from motet.plan.starts import start
 from motet.plan.steps import Committed, Ended, Step
 from motet.plan.times import ring_call
+from motet.plan.unseen import say_who_ended
 from motet.records import FinishedCall, OnQuarantine, Reason
 
 # The rules since which a hosted plan's doubts are told.
@@ -207,6 +208,8 @@ class Schedule:
             self.move(plan)
             if queues.newly_granted:
                 board.note_grants()
+        if board.ended:
+            say_who_ended(board)
         if board.waiting:
             board.say_who_waits()
         out, board.out = board.out, []

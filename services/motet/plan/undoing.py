@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 from motet.plan.attempts import begin as begin_attempt
-from motet.plan.board import Board
+from motet.plan.board import TELLS_WHO_WAITS, Board
 from motet.plan.lines import NOT_IN_LINE
 from motet.plan.model import Call, Plan
 from motet.plan.steps import Undoing
 from motet.plan.undo import compensation_of, in_order, is_undone, to_undo
-from motet.records import CallOutcome, CompensationEnded, Failure
+from motet.records import CallOutcome, CompensationEnded, Failure, LinedUpCall
 
 
 def begin(board: Board, plan: Plan) -> None:
@@ -19,7 +19,7 @@ def begin(board: Board, plan: Plan) -> None:
     plan.undo = to_undo(plan, undone=undone)
     plan.undoing = undone or bool(plan.undo)
     if plan.undoing and plan.in_line:
-        board.lines.release_all(plan)
+        board.let_go(plan, board.lines.release_all(plan))
 
 
 def also(board: Board, plan: Plan, index: int) -> None:
@@ -49,6 +49,8 @@ def go_on(board: Board, plan: Plan) -> None:
         call.part, call.granted = 0, True
     elif call.status == "WAITING" and call.part == NOT_IN_LINE:
         board.lines.enter_compensation(plan, number, call)
+        if call.claims and plan.rules >= TELLS_WHO_WAITS:
+            board.lined_up(plan, (LinedUpCall(index, call.claims, compensation=True),))
         board.note_grants()
     if (call.status == "WAITING" and call.granted) or (call.status == "RETRYING" and call.due <= board.now):
         waited, contract = call.slot, board.contract_of(call)

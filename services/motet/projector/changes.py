@@ -11,50 +11,57 @@ from motet.projector.definition import Table
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
+# A plan, a call of it by its index, and whether it is what undoes that call.
+Place = tuple[str, int, bool]
+# The columns of rows that hold nothing any more.
+RELEASED: Row = {"call_ended": True, "isolation": "CALL", "open": False, "undo_open": False}
 
 
 @dataclass(slots=True)
 class Claims:
-    """Changes of `resources`, by plan and by call.
+    """Changes of `claims`, by plan, and within it by call: its index, and whether it is what undoes that call.
 
-    A row is gone once its plan ended, or its call under call isolation, and nothing of the call is open: so say four columns of the row
-    itself, which events set in any order of batches.
+    A row is gone once its plan ended, or its call under call isolation, and nothing of the call is open: so say five columns of the row
+    itself, which events set in any order of batches. What undoes a call does not end with its plan.
     """
 
-    inserted: dict[str, dict[int, list[Row]]] = field(default_factory=dict)
-    changed: dict[tuple[str, int], Row] = field(default_factory=dict)
+    inserted: dict[str, dict[tuple[int, bool], list[Row]]] = field(default_factory=dict)
+    changed: dict[Place, Row] = field(default_factory=dict)
     ended_plans: set[str] = field(default_factory=set)
-    # Calls of plans that were admitted before this batch whose rows are others now: these are in `inserted`.
-    replaced: set[tuple[str, int]] = field(default_factory=set)
+    # Plans that were admitted in this batch: the table has no rows of theirs.
+    admitted: set[str] = field(default_factory=set)
+    # Calls of other plans whose rows are others now: these are in `inserted`.
+    replaced: set[Place] = field(default_factory=set)
 
-    def replace(self, plan_id: str, index: int, rows: list[Row]) -> None:
+    def admit(self, plan_id: str, calls: dict[tuple[int, bool], list[Row]]) -> None:
+        """A plan's calls."""
+        self.admitted.add(plan_id)
+        self.inserted[plan_id] = calls
+
+    def replace(self, place: Place, rows: list[Row]) -> None:
         """A call uses something else than its rows say."""
-        if plan_id not in self.inserted or self.late(plan_id):
-            self.replaced.add((plan_id, index))
+        plan_id, index, compensation = place
+        if plan_id not in self.admitted:
+            self.replaced.add(place)
         # What was said before is about rows that go.
-        self.changed.pop((plan_id, index), None)
-        self.inserted.setdefault(plan_id, {})[index] = rows
+        self.changed.pop(place, None)
+        self.inserted.setdefault(plan_id, {})[index, compensation] = rows
 
-    def late(self, plan_id: str) -> bool:
-        """Whether the table has rows of a plan, beside those of this batch."""
-        return any(replaced == plan_id for replaced, _ in self.replaced)
-
-    def change(self, plan_id: str, index: int, columns: Row) -> None:
+    def change(self, plan_id: str, index: int, columns: Row, *, compensation: bool = False) -> None:
         """Changes the rows of a call, in this batch's inserts or in the table."""
-        calls = self.inserted.get(plan_id)
-        if calls is None or (index not in calls and self.late(plan_id)):
-            self.changed.setdefault((plan_id, index), {"plan_id": plan_id, "index": index}).update(columns)
-            return
-        for row in calls.get(index, ()):
+        rows = self.inserted.get(plan_id, {}).get((index, compensation))
+        if rows is None and plan_id not in self.admitted:
+            key = {"plan_id": plan_id, "index": index, "compensation": compensation}
+            self.changed.setdefault((plan_id, index, compensation), key).update(columns)
+        for row in rows or ():
             row.update(columns)
 
     def end(self, plan_id: str) -> None:
         """A plan's end."""
-        calls = self.inserted.get(plan_id)
-        if calls is None or self.late(plan_id):
+        if plan_id not in self.admitted:
             self.ended_plans.add(plan_id)
-        for rows in (calls or {}).values():
-            for row in rows:
+        for (_, compensation), rows in self.inserted.get(plan_id, {}).items():
+            for row in rows if not compensation else ():
                 row["plan_ended"] = True
 
     def rows(self) -> list[Row]:
@@ -64,13 +71,13 @@ class Claims:
 
     def touched(self) -> list[str]:
         """The plans whose rows in the table may be gone now."""
-        return sorted({plan_id for plan_id, _ in self.changed} | self.ended_plans)
+        return sorted({plan_id for plan_id, _, _ in self.changed} | self.ended_plans)
 
 
 def gone(row: Row) -> bool:
     """Whether nothing holds a resource for a row any more; the same as `GONE` in SQL."""
     over = row["plan_ended"] or (row["call_ended"] and row["isolation"] == "CALL")
-    return bool(over and not row["open"])
+    return bool(over and not row["open"] and not row["undo_open"])
 
 
 def moment(milliseconds: int) -> str:

@@ -6,7 +6,7 @@ import json
 
 from motet.chassis.text import printable
 from motet.modes import host_of
-from motet.projector.changes import Changes, Row, moment, moment_or_none
+from motet.projector.changes import RELEASED, Changes, Row, moment, moment_or_none
 from motet.projector.fault_tables import (
     APPROVALS,
     BREAKERS,
@@ -37,6 +37,9 @@ from motet.records import (
     VersionConflict,
 )
 
+# What a call in doubt uses is nobody's until it is settled.
+QUARANTINE: Row = {"in_doubt": True, "open": True}
+SETTLED: Row = {"in_doubt": False, "open": False}
 STATUS_OF_NEXT = {"RETRY": "RETRYING", "RECONCILE": "RECONCILING", "IN_DOUBT": "IN_DOUBT"}
 
 
@@ -74,8 +77,7 @@ def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
             },
         )
         if one.compensation:
-            if one.next == "IN_DOUBT":
-                changes.upsert(COMPENSATIONS, compensation_key(record.plan_id, one.index, record.meta))
+            compensation_attempt_ended(changes, record, one)
         elif one.late:
             late(changes, record.plan_id, one, at)
         else:
@@ -83,8 +85,26 @@ def attempts_ended(changes: Changes, record: AttemptsEnded, at: str) -> None:
             columns |= {"next_attempt_at": moment_or_none(one.next_at), "key": one.key or None, "waits_for": None}
             if one.next == "IN_DOUBT":
                 columns |= {"in_doubt": True, "in_doubt_since": at}
-                changes.claims.change(record.plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})
+                changes.claims.change(record.plan_id, one.index, QUARANTINE)
             changes.change_call(record.plan_id, one.index, columns)
+
+
+def compensation_attempt_ended(changes: Changes, record: AttemptsEnded, one: EndedAttempt) -> None:
+    """An attempt to undo a call ended. One in doubt keeps what it uses, in a line of its own or in its call's place."""
+    row = compensation_key(record.plan_id, one.index, record.meta)
+    if one.next == "IN_DOUBT":
+        changes.claims.change(record.plan_id, one.index, {"in_doubt": True, "undo_open": True})
+        changes.claims.change(record.plan_id, one.index, QUARANTINE, compensation=True)
+    elif not one.late:
+        state = STATUS_OF_NEXT.get(one.next, "RUNNING")
+        row |= {"state": state, "next_attempt_at": moment_or_none(one.next_at), "waits_for": None}
+    changes.upsert(COMPENSATIONS, row)
+
+
+def compensation_let_go(changes: Changes, plan_id: str, index: int) -> None:
+    """What undoes a call is in no line any more, and nothing is kept for it in its call's place."""
+    changes.claims.change(plan_id, index, RELEASED, compensation=True)
+    changes.claims.change(plan_id, index, {"in_doubt": False, "undo_open": False})
 
 
 def version_conflict(changes: Changes, record: VersionConflict, at: str) -> None:
@@ -119,16 +139,17 @@ def version_conflict(changes: Changes, record: VersionConflict, at: str) -> None
 def late(changes: Changes, plan_id: str, one: EndedAttempt, at: str) -> None:
     """An attempt ended after its call had its place in the history."""
     columns: Row = {
-        "runs_on": False,
         "late_outcome": one.outcome,
         "late_result": one.result,
         "late_error": None if one.error is None else printable(one.error.code),
     }
     if one.next == "IN_DOUBT":
         columns |= {"in_doubt": True, "in_doubt_since": at}
-        changes.claims.change(plan_id, one.index, {"state": "QUARANTINE", "since": at, "open": True})
-    else:
+        changes.claims.change(plan_id, one.index, QUARANTINE)
+    elif not one.open:
         changes.claims.change(plan_id, one.index, {"open": False})
+    if not one.open:
+        columns["runs_on"] = False
     changes.change_call(plan_id, one.index, columns)
 
 
@@ -185,7 +206,8 @@ def approval_decided(changes: Changes, record: ApprovalDecided, at: str) -> None
     )
     if record.decision == "APPROVED":
         changes.change_call(record.plan_id, record.index, {"status": "WAITING"})
-        changes.claims.change(record.plan_id, record.index, {"state": "WAITS", "since": at})
+        # If nothing before it waits outside of the lines, it gets in line with the next event.
+        changes.claims.change(record.plan_id, record.index, {"outside": "PREDECESSOR"})
 
 
 def call_settled(changes: Changes, record: CallSettled, at: str) -> None:
@@ -195,12 +217,13 @@ def call_settled(changes: Changes, record: CallSettled, at: str) -> None:
         state = "SUCCEEDED" if record.finding == "HAPPENED" else "FAILED"
         row = compensation_key(record.plan_id, record.index, record.meta)
         changes.upsert(COMPENSATIONS, row | {"state": state, "result": record.result, "ended_at": at, "settled_by": by})
+        compensation_let_go(changes, record.plan_id, record.index)
         return
     columns: Row = {"in_doubt": False, "finding": record.finding, "settled_by": by, "settled_at": at}
     if record.finding == "HAPPENED":
         columns["late_result"] = record.result
     changes.change_call(record.plan_id, record.index, columns)
-    changes.claims.change(record.plan_id, record.index, {"state": "HOLDS", "since": at, "open": False})
+    changes.claims.change(record.plan_id, record.index, SETTLED)
 
 
 def calls_progressed(changes: Changes, record: CallsProgressed, at: str) -> None:
@@ -226,6 +249,8 @@ def compensation_started(changes: Changes, record: CompensationStarted, at: str)
         "attempt": record.attempt,
         "state": "RUNNING",
         "started_at": at,
+        "next_attempt_at": None,
+        "waits_for": None,
         "ended_at": None,
         **error_columns(None),
     }
@@ -240,10 +265,14 @@ def compensation_ended(changes: Changes, record: CompensationEnded, at: str) -> 
         "attempt": record.attempt,
         "state": record.outcome,
         "result": record.result,
+        "next_attempt_at": None,
+        "waits_for": None,
         "ended_at": at,
         **error_columns(record.error),
     }
     changes.upsert(COMPENSATIONS, row)
+    if record.outcome != "IN_DOUBT":
+        compensation_let_go(changes, record.plan_id, record.index)
     if record.outcome not in ("SUCCEEDED", "SKIPPED"):
         changes.change_plan(record.plan_id, status="COMPENSATION_FAILED", remaining=list(record.remaining))
     elif record.remaining:
@@ -256,6 +285,10 @@ def compensation_resumed(changes: Changes, record: CompensationResumed, at: str)
     """Somebody has a compensation go on."""
     status = "COMPENSATING" if record.remaining else "COMPENSATED"
     changes.change_plan(record.plan_id, status=status, remaining=list(record.remaining))
+    for index in (*record.skipped, *record.remaining):
+        compensation_let_go(changes, record.plan_id, index)
+    for index in record.remaining:
+        changes.upsert(COMPENSATIONS, compensation_key(record.plan_id, index, record.meta) | {"state": "WAITING"})
     for index in record.skipped:
         row = compensation_key(record.plan_id, index, record.meta)
         by = {"state": "SKIPPED", "settled_by": printable(record.agent), "ended_at": at}

@@ -22,6 +22,7 @@ from motet.records import (
     BreakerChanged,
     BudgetChanged,
     CallsCommitted,
+    CallsEnded,
     CallSettled,
     CallsLinedUp,
     CallsProgressed,
@@ -155,6 +156,7 @@ def nothing(changes: Changes, record: Any, at: str) -> None:
 FAULTS: Final[dict[type, Callable[[Changes, Any, str], None]]] = {
     CallsLinedUp: plan_events.lined_up,
     CallsWaiting: plan_events.waiting,
+    CallsEnded: plan_events.call_ends,
     AttemptsEnded: fault_events.attempts_ended,
     VersionConflict: fault_events.version_conflict,
     BarrierRaised: fault_events.barrier_raised,

@@ -6,9 +6,14 @@ import json
 from collections.abc import Sequence
 
 from motet.chassis.text import printable
-from motet.projector.changes import Changes, Row, moment_or_none
+from motet.modes import host_of
+from motet.plan.graph import topological_order
+from motet.projector.changes import RELEASED, Changes, Place, Row, moment_or_none
+from motet.projector.fault_events import owned
+from motet.projector.fault_tables import COMPENSATIONS
 from motet.records import (
     CallsCommitted,
+    CallsEnded,
     CallsLinedUp,
     CallsStarted,
     CallsWaiting,
@@ -18,6 +23,7 @@ from motet.records import (
     PlanEnded,
     PlanRejected,
 )
+from motet.resources.names import wholes_above
 
 
 def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) -> None:
@@ -49,7 +55,6 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "repeats": changes.plans[plan_id]["repeats"] if plan_id in changes.plans else 0,
         "partition": partition,
     }
-    claims = changes.claims.inserted.setdefault(plan_id, {})
     for index, call in enumerate(record.calls):
         changes.calls[plan_id, index] = {
             "plan_id": plan_id,
@@ -69,45 +74,67 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
             "runs_on": False,
             "leases": list(map(printable, call.leases)),
         }
+    changes.claims.admit(plan_id, admitted_claims(record, at))
+
+
+def admitted_claims(record: PlanAdmitted, at: str) -> dict[tuple[int, bool], list[Row]]:
+    """What the calls of a plan use, in line or not. What waits outside of the lines has those behind it wait there too."""
+    calls, outside = record.calls, dict[int, str]()
+    rows: dict[tuple[int, bool], list[Row]] = {}
+    for rank, index in enumerate(topological_order([call.after for call in calls])):
+        call = calls[index]
+        if call.approval:
+            outside[index] = "APPROVAL"
+        elif call.unknown and record.policy.unknown_resources == "LINE_UP":
+            outside[index] = "RESULT"
+        elif record.leases or (outside and any(before in outside for before in call.after)):
+            # One that a plan's leases alone keep outside is shown as such as long as the plan awaits them.
+            outside[index] = "PREDECESSOR"
         if call.claims:
-            state = "AWAITS_APPROVAL" if call.approval else "WAITS"
-            if call.unknown and record.policy.unknown_resources == "LINE_UP":
-                state = "AWAITS_RESULT"
-            if record.leases and state == "WAITS":
-                state = "AWAITS_LEASE"
-            claims[index] = claim_rows(meta, plan_id, index, call.claims, record.isolation, state, at)
+            place = (record.plan_id, index, False)
+            rows[index, False] = claim_rows(
+                record.meta, place, call.claims, record.isolation, rank, outside.get(index), at
+            )
+    return rows
 
 
 def claim_rows(
-    meta: Meta, plan_id: str, index: int, claims: Sequence[Claim], isolation: str, state: str, at: str
+    meta: Meta, place: Place, claims: Sequence[Claim], isolation: str, rank: int, outside: str | None, at: str
 ) -> list[Row]:
     """What a call uses, or is going to."""
+    plan_id, index, compensation = place
     return [
         {
             "tenant": meta.tenant,
             "domain": meta.domain,
+            "host": host_of(plan_id),
             "resource": printable(claim.resource),
+            "queues": [printable(name) for name in (*wholes_above(claim.resource), claim.resource)],
             "mode": claim.mode,
-            "operation": claim.operation,
-            "state": state,
-            "place": meta.hlc if state == "WAITS" else None,
+            "operation": printable(claim.operation),
+            "outside": outside,
+            "place": meta.hlc if outside is None else None,
+            "rank": rank,
             "plan_id": plan_id,
             "index": index,
+            "compensation": compensation,
             "isolation": isolation,
             "since": at,
             "call_ended": False,
             "plan_ended": False,
             "open": False,
+            "undo_open": False,
+            "in_doubt": False,
         }
         for claim in claims
     ]
 
 
 def lined_up(changes: Changes, record: CallsLinedUp, at: str) -> None:
-    """Calls got in line later than their plan, perhaps for something else than was known before."""
-    for call in record.calls:
-        rows = claim_rows(record.meta, record.plan_id, call.index, call.claims, record.isolation, "WAITS", at)
-        changes.claims.replace(record.plan_id, call.index, rows)
+    """Calls got in line later than their plan, perhaps for something else than was known before; or what undoes them did."""
+    for rank, call in enumerate(record.calls):
+        place = (record.plan_id, call.index, call.compensation)
+        changes.claims.replace(place, claim_rows(record.meta, place, call.claims, record.isolation, rank, None, at))
     changes.change_plan(record.plan_id, awaits_leases=False)
 
 
@@ -115,7 +142,22 @@ def waiting(changes: Changes, record: CallsWaiting, at: str) -> None:
     """Calls have their resources, and wait for what others have."""
     _ = at
     for call in record.calls:
-        changes.change_call(record.plan_id, call.index, {"waits_for": f"{call.reason} {printable(call.what)}"})
+        columns = {"waits_for": f"{call.reason} {printable(call.what)}"}
+        if call.compensation:
+            row = {"plan_id": record.plan_id, "index": call.index, **owned(record.meta), **columns}
+            changes.upsert(COMPENSATIONS, row)
+        else:
+            changes.change_call(record.plan_id, call.index, columns)
+
+
+def call_ends(changes: Changes, record: CallsEnded, at: str) -> None:
+    """Calls ended that are not committed yet, or let go of what they used before their plan does."""
+    _ = at
+    for call in record.calls:
+        if not call.committed:
+            columns = {"status": "ENDED", "next_attempt_at": None, "waits_for": None}
+            changes.change_call(record.plan_id, call.index, columns)
+        changes.claims.change(record.plan_id, call.index, RELEASED if call.released else {"call_ended": True})
 
 
 def policy_columns(record: PlanAdmitted) -> Row:
@@ -140,7 +182,6 @@ def started(changes: Changes, record: CallsStarted, at: str) -> None:
         columns["waits_for"] = None
         if attempt == 1:
             columns |= {"started_at": at, "started_hlc": record.meta.hlc}
-            changes.claims.change(record.plan_id, index, {"state": "HOLDS", "since": at})
         changes.change_call(record.plan_id, index, columns)
 
 
@@ -162,8 +203,6 @@ def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
             "waits_for": None,
             "committed_event_id": event_id,
         }
-        if call.outcome == "IN_DOUBT":
-            columns["in_doubt"] = True
         if call.arguments_sha256 is not None:
             columns["arguments_sha256"] = call.arguments_sha256
         changes.change_call(record.plan_id, call.index, columns)

@@ -98,7 +98,7 @@ CALLS: Final = Table(
         (
             "status",
             "text NOT NULL",
-            "WAITING, AWAITING_APPROVAL, STARTED, RETRYING, RECONCILING or IN_DOUBT; SUCCEEDED, FAILED, SKIPPED, CANCELLED or IN_DOUBT.",
+            "WAITING, AWAITING_APPROVAL, STARTED, RETRYING, RECONCILING, IN_DOUBT or ENDED (not committed yet); then its outcome.",
         ),
         ("approval", "boolean NOT NULL", "True if a person must approve it."),
         ("started_at", "timestamptz", "When it got its resources and was sent first. Null while it waits."),
@@ -140,35 +140,45 @@ CALLS: Final = Table(
     ("tenant, tool", "tenant, in_doubt_since) WHERE (in_doubt"),
 )
 
-RESOURCES: Final = Table(
-    "resources",
-    "What open plans use now: who holds a resource and who waits for it.",
+CLAIMS: Final = Table(
+    "claims",
+    "What the calls of open plans use, and their places in line: one row a call, or what undoes it, and resource.",
     columns(
         TENANT,
         DOMAIN,
+        ("host", "text NOT NULL", "The service in whose lines it is: coordinator or agents."),
         ("resource", "text NOT NULL", "The resource's name, such as account:42."),
+        ("queues", "text[] NOT NULL", "Where it stands in line: the wholes above the resource, and the resource."),
         ("mode", "text NOT NULL", "READ, WRITE or COMMUTE."),
         ("operation", "text NOT NULL", "Of a commuting use: it commutes with uses of the same operation."),
         (
-            "state",
-            "text NOT NULL",
-            "HOLDS; WAITS; AWAITS_LEASE, AWAITS_APPROVAL or AWAITS_RESULT, not in line before; QUARANTINE: the call is in doubt.",
+            "outside",
+            "text",
+            "Why it is not in line yet: it waits for its APPROVAL, a RESULT, a PREDECESSOR that does, or its leases. Null if it is in line.",
         ),
         (
             "place",
             "bigint",
             "Its place in line, by the clock of the event that it got there with. Null if it is in none.",
         ),
+        ("rank", "integer NOT NULL", "Its place among those that got there with the same event."),
         ("plan_id", "text NOT NULL", "The plan."),
         ("index", "integer NOT NULL", "The call of the plan."),
-        ("isolation", "text NOT NULL", "PLAN: until the plan ends. CALL: until the call is committed."),
-        ("since", "timestamptz NOT NULL", "Since when it is in this state."),
-        ("call_ended", "boolean NOT NULL", "True if the call has its place in the history."),
+        ("compensation", "boolean NOT NULL", "True if it is what undoes that call."),
+        ("isolation", "text NOT NULL", "PLAN: until the plan ends. CALL: until the call ends."),
+        ("since", "timestamptz NOT NULL", "Since when it is in line, or its plan was admitted."),
+        ("call_ended", "boolean NOT NULL", "True if the call ended, and its plan may keep what it used."),
         ("plan_ended", "boolean NOT NULL", "True if the plan has ended."),
         ("open", "boolean NOT NULL", "True if the call still runs or is in doubt, whatever the history says."),
+        ("undo_open", "boolean NOT NULL", "True if what undoes the call, in its place, is in doubt."),
+        (
+            "in_doubt",
+            "boolean NOT NULL",
+            "True while nobody knows whether it, or what undoes it in its place, happened.",
+        ),
     ),
-    ("plan_id", "index", "resource"),
-    ("tenant, domain, resource",),
+    ("plan_id", "index", "compensation", "resource"),
+    ("tenant, domain",),
 )
 
 LINEAGE: Final = Table(
@@ -319,7 +329,7 @@ PROGRESS: Final = Table(
 )
 
 TABLES: Final = (
-    *(PLANS, CALLS, RESOURCES, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
+    *(PLANS, CALLS, CLAIMS, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
     *(FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, BREAKERS, COMMANDS_REFUSED, CONFLICTS),
     LEASE_REQUESTS,
 )

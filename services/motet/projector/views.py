@@ -6,6 +6,7 @@ from typing import Final
 
 from motet.projector.definition import View
 from motet.projector.lease_views import LEASE_WAITS, LEASES
+from motet.projector.line_views import LINES, RESOURCES
 from motet.projector.waiting_views import WHY_WAITING
 
 # What is known of the effect of a call, whatever its place in the history.
@@ -94,4 +95,4 @@ FROM {schema}.lineage""",
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, WHY_WAITING, LEASES, LEASE_WAITS)
+VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)

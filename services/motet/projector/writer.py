@@ -14,12 +14,12 @@ from motet.projector.definition import Table
 from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
 from motet.projector.tables import (
     CALLS,
+    CLAIMS,
     CONTRACTS,
     DEAD_LETTERS,
     LINEAGE,
     PLANS,
     PROGRESS,
-    RESOURCES,
     TABLES,
     TENANTS,
     USAGE,
@@ -28,9 +28,12 @@ from motet.projector.tables import (
 COUNTED: Final = USAGE.names[2:]
 BY_NAME: Final = {table.name: table for table in TABLES}
 # What a plan's second run must not find of its first.
-OF_A_RUN: Final = (CALLS, RESOURCES, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS)
+OF_A_RUN: Final = (CALLS, CLAIMS, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS)
+# What a row of `claims` is about, but for the resource.
+PLACE: Final = ("plan_id", "index", "compensation")
+OF_PLACE: Final = " AND ".join(f't."{name}" = x."{name}"' for name in PLACE)
 # The same as `changes.gone`.
-GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open"
+GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open AND NOT t.undo_open"
 
 
 class Writer:
@@ -50,17 +53,16 @@ class Writer:
         self.copy(DEAD_LETTERS, changes.dead_letters.values())
         claims = changes.claims
         self.run(
-            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id', 'index'))} "
-            'WHERE t.plan_id = x.plan_id AND t."index" = x."index"',
-            [{"plan_id": plan_id, "index": index} for plan_id, index in sorted(claims.replaced)],
+            f"DELETE FROM {self.schema}.claims AS t USING {recordset(CLAIMS, PLACE)} WHERE {OF_PLACE}",
+            [dict(zip(PLACE, place, strict=True)) for place in sorted(claims.replaced)],
         )
-        self.copy(RESOURCES, claims.rows())
+        self.copy(CLAIMS, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())
             self.change(CALLS, changes.calls_changed.values())
             self.repeat(changes.plans_repeated)
             self.change(DEAD_LETTERS, changes.dead_letters_changed.values())
-            self.change(RESOURCES, claims.changed.values(), key=("plan_id", "index"))
+            self.change(CLAIMS, claims.changed.values(), key=PLACE)
             self.release(claims)
             for name, rows in changes.upserts.items():
                 self.upsert(BY_NAME[name], rows.values())
@@ -139,12 +141,12 @@ class Writer:
     def release(self, claims: Claims) -> None:
         """What nobody holds any more."""
         self.run(
-            f"UPDATE {self.schema}.resources AS t SET plan_ended = true FROM {recordset(RESOURCES, ('plan_id',))} "
-            "WHERE t.plan_id = x.plan_id",
+            f"UPDATE {self.schema}.claims AS t SET plan_ended = true FROM {recordset(CLAIMS, ('plan_id',))} "
+            "WHERE t.plan_id = x.plan_id AND NOT t.compensation",
             [{"plan_id": plan_id} for plan_id in sorted(claims.ended_plans)],
         )
         self.run(
-            f"DELETE FROM {self.schema}.resources AS t USING {recordset(RESOURCES, ('plan_id',))} "
+            f"DELETE FROM {self.schema}.claims AS t USING {recordset(CLAIMS, ('plan_id',))} "
             f"WHERE t.plan_id = x.plan_id AND {GONE}",
             [{"plan_id": plan_id} for plan_id in claims.touched()],
         )

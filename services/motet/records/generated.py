@@ -1044,6 +1044,7 @@ class EndedAttempt:
     late: bool = False
     compensation: bool = False
     key: str = ""
+    open: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1057,6 +1058,7 @@ class EndedAttempt:
             "late": self.late,
             "compensation": self.compensation,
             "key": self.key,
+            "open": self.open,
         }
 
     @staticmethod
@@ -1072,6 +1074,7 @@ class EndedAttempt:
             datum["late"],
             datum["compensation"],
             datum["key"],
+            datum["open"],
         )
 
 
@@ -1322,6 +1325,56 @@ class CallsCommitted:
 
 
 @record
+class EarlyEnd:
+    """A call that ended and is not committed yet, or let go of what it used before its plan did."""
+
+    index: int
+    committed: bool
+    released: bool
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "index": self.index,
+            "committed": self.committed,
+            "released": self.released,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> EarlyEnd:
+        return EarlyEnd(
+            datum["index"],
+            datum["committed"],
+            datum["released"],
+        )
+
+
+@record
+class CallsEnded:
+    """Calls ended behind one of their plan that runs on, and somebody waits for that or may: their place in the history, and their results, come with CallsCommitted."""
+
+    FULL_NAME: ClassVar[str] = "motet.events.CallsEnded"
+
+    meta: Meta
+    plan_id: str
+    calls: tuple[EarlyEnd, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "plan_id": self.plan_id,
+            "calls": [item.to_avro() for item in self.calls],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> CallsEnded:
+        return CallsEnded(
+            Meta.from_avro(datum["meta"]),
+            datum["plan_id"],
+            tuple([EarlyEnd.from_avro(item) for item in datum["calls"]]),
+        )
+
+
+@record
 class Claim:
     """A resource that a call uses."""
 
@@ -1351,11 +1404,13 @@ class LinedUpCall:
 
     index: int
     claims: tuple[Claim, ...]
+    compensation: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "index": self.index,
             "claims": [item.to_avro() for item in self.claims],
+            "compensation": self.compensation,
         }
 
     @staticmethod
@@ -1363,12 +1418,13 @@ class LinedUpCall:
         return LinedUpCall(
             datum["index"],
             tuple([Claim.from_avro(item) for item in datum["claims"]]),
+            datum["compensation"],
         )
 
 
 @record
 class CallsLinedUp:
-    """Calls got in line later than their plan: they had waited for a person, or until it was known what they use."""
+    """Calls got in line later than their plan: they had waited for a person, or until it was known what they use; or they undo another, whose plan holds nothing any more."""
 
     FULL_NAME: ClassVar[str] = "motet.events.CallsLinedUp"
 
@@ -1484,12 +1540,14 @@ class WaitingCall:
     index: int
     reason: WaitReason
     what: str
+    compensation: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "index": self.index,
             "reason": self.reason,
             "what": self.what,
+            "compensation": self.compensation,
         }
 
     @staticmethod
@@ -1498,12 +1556,13 @@ class WaitingCall:
             datum["index"],
             datum["reason"],
             datum["what"],
+            datum["compensation"],
         )
 
 
 @record
 class CallsWaiting:
-    """Calls have all their resources and are not started, because too much is in flight or reserved; the event that they start is the next that tells of them."""
+    """Calls, or compensations, have all their resources and are not started, because too much is in flight or reserved; the event that they start is the next that tells of them."""
 
     FULL_NAME: ClassVar[str] = "motet.events.CallsWaiting"
 
@@ -3288,6 +3347,7 @@ CommittedEvent = (
     | BudgetChanged
     | CallSettled
     | CallsCommitted
+    | CallsEnded
     | CallsLinedUp
     | CallsProgressed
     | CallsStarted
@@ -3336,6 +3396,7 @@ Record = (
     | BudgetChanged
     | CallSettled
     | CallsCommitted
+    | CallsEnded
     | CallsLinedUp
     | CallsProgressed
     | CallsStarted
@@ -3403,6 +3464,7 @@ RECORDS: dict[str, type[Record]] = {
     "motet.events.BudgetChanged": BudgetChanged,
     "motet.events.CallSettled": CallSettled,
     "motet.events.CallsCommitted": CallsCommitted,
+    "motet.events.CallsEnded": CallsEnded,
     "motet.events.CallsLinedUp": CallsLinedUp,
     "motet.events.CallsProgressed": CallsProgressed,
     "motet.events.CallsStarted": CallsStarted,

@@ -174,39 +174,47 @@ class Queues:
         if not call.missing:
             self.newly_granted.append((plan_id, index))
 
-    def finish(self, plan_id: str, index: int, hold: bool) -> None:
+    def finish(self, plan_id: str, index: int, hold: bool) -> bool:
         """A call is done: its claims are held for its plan, or released. What was not granted everything holds nothing.
 
-        A call that was let go with its plan is in no queue any more.
+        A call that was let go with its plan is in no queue any more. Whether a call of its plan waited for what is held.
         """
         calls = self.standing.get(plan_id)
         call = None if calls is None else calls.get(index)
         if calls is None or call is None:
-            return
+            return False
         if hold and not call.missing:
+            held_up = False
             # Only a plan's other calls could tell that a claim is held: it is in nobody else's way more or less than before.
             for place in call.places if len(calls) > 1 else ():
-                place.queue.hold(place)
-                if place.queue.waiting:
-                    self.pump(place.queue)
-            return
+                queue = place.queue
+                queue.hold(place)
+                if queue.waiting:
+                    # Its own come right behind it, for they got in line together.
+                    held_up = held_up or next(iter(queue.waiting)).call.plan_id == plan_id
+                    self.pump(queue)
+            return held_up
         del calls[index]
         if not calls:
             del self.standing[plan_id]
         self.let_go(call.places)
+        return False
 
-    def end(self, plan_id: str, keep: Collection[int] = ()) -> None:
-        """A plan ended: whatever it still has in queues is gone, in the order of its calls, but for the calls to keep."""
+    def end(self, plan_id: str, keep: Collection[int] = ()) -> list[int]:
+        """A plan ended: whatever it still has in queues is gone, in the order of its calls, but for the calls to keep. Returns these."""
         calls = self.standing.pop(plan_id, None)
         if calls is None:
-            return
+            return []
         places: list[Place] = []
+        gone: list[int] = []
         for index in sorted(calls):
             if index in keep:
                 self.standing.setdefault(plan_id, {})[index] = calls[index]
             else:
                 places += calls[index].places
+                gone.append(index)
         self.let_go(places)
+        return gone
 
     def take_granted(self) -> list[Member]:
         """The calls that got all their resources since the last time, in order: plan and index."""

@@ -1,0 +1,74 @@
+"""The tables of the SQL surface as the writer would leave them, in memory: the meaning of each change, spelled out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from motet.projector.changes import Changes, Key, Row, gone
+
+
+@dataclass
+class Tables:
+    """The tables as the writer would leave them, in memory: the meaning of each change, spelled out."""
+
+    plans: dict[str, Row] = field(default_factory=dict)
+    calls: dict[tuple[str, int], Row] = field(default_factory=dict)
+    claims: dict[tuple[str, int, bool, str], Row] = field(default_factory=dict)
+    lineage: dict[str, Row] = field(default_factory=dict)
+    dead_letters: dict[str, Row] = field(default_factory=dict)
+    tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
+    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+    others: dict[str, dict[Key, Row]] = field(default_factory=dict)
+
+    def apply(self, changes: Changes) -> None:
+        """Applies one batch's changes."""
+        for plan_id, row in changes.plans.items():
+            if row["status"] == "REJECTED" and plan_id in self.plans:
+                self.plans[plan_id]["repeats"] += 1 + row["repeats"]
+            else:
+                self.plans[plan_id] = dict(row)
+        self.calls |= {place: dict(row) for place, row in changes.calls.items()}
+        self.lineage |= {row["effect"]: row for row in changes.lineage}
+        self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}
+        for event_id, row in changes.dead_letters_changed.items():
+            self.dead_letters[event_id].update(row)
+        self.claim(changes)
+        for name, rows in changes.upserts.items():
+            for key, row in rows.items():
+                self.others.setdefault(name, {}).setdefault(key, {}).update(row)
+        for plan_id, row in changes.plans_changed.items():
+            self.plans[plan_id].update(row)
+        for place, row in changes.calls_changed.items():
+            self.calls[place].update(row)
+        for plan_id, count in changes.plans_repeated.items():
+            self.plans[plan_id]["repeats"] += count
+        self.release(changes)
+        self.add_up(changes)
+        self.progress |= changes.progress
+
+    def claim(self, changes: Changes) -> None:
+        """Who uses what, and who uses something else now."""
+        for place in [place for place in self.claims if place[:3] in changes.claims.replaced]:
+            del self.claims[place]
+        for row in changes.claims.rows():
+            self.claims[row["plan_id"], row["index"], row["compensation"], row["resource"]] = dict(row)
+
+    def add_up(self, changes: Changes) -> None:
+        """What commutes."""
+        for tenant, (first, last) in changes.tenants.items():
+            known = self.tenants.get(tenant, (first, last))
+            self.tenants[tenant] = (min(first, known[0]), max(last, known[1]))
+        for day, counts in changes.usage.items():
+            have = self.usage.setdefault(day, {})
+            for name, count in counts.items():
+                have[name] = have.get(name, 0) + count
+
+    def release(self, changes: Changes) -> None:
+        """Who holds now, and what was let go."""
+        claims = changes.claims
+        for (plan_id, index, compensation, resource), row in list(self.claims.items()):
+            row.update(claims.changed.get((plan_id, index, compensation), {}))
+            row["plan_ended"] = row["plan_ended"] or (plan_id in claims.ended_plans and not compensation)
+            if gone(row):
+                del self.claims[plan_id, index, compensation, resource]
