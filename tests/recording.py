@@ -14,10 +14,10 @@ from typing import Final
 import ends
 import servers
 from causes import CAUSES
-from causes.stage import Stage, staged
+from causes.stage import Stage, accounts, staged
 from ends import ROWS
 from motet.chassis.settings import Settings
-from motet.client import Call, Mode, PlanLeases
+from motet.client import Call, Mode, PlanLeases, Policy
 from motet.client.leases import LeaseLost, NotGranted
 from motet.conformance import archive, reading
 from motet.conformance.history import History
@@ -45,12 +45,27 @@ def play(stage: Stage) -> None:
     for fault in HOSTED:
         CAUSES[fault](stage, next(row for row in ROWS if row.fault == fault))
     assert stage.client.run([Call("fault.compute")], mode="choreographed").status == "SUCCEEDED"
+    hold_up(stage)
     stage.world.leases()
     lease(stage)
     take_leases(stage)
     stage.world.await_no_lag(*SERVICES, "projector")
     for name in SERVICES:
         assert stage.world.running[name].stop() == 0
+
+
+def hold_up(stage: Stage) -> None:
+    """Calls that end behind a slow one and let go, or are kept by their plan while another of it waits; compensations that get in line."""
+    slow, deposit = Call("fault.hold", {"query": "?delay=1"}), Call("fault.deposit", {"account": next(accounts)})
+    whole = stage.client.submit([slow, deposit, deposit])
+    parts = stage.client.submit([slow, deposit, deposit], isolation="call")
+    failing = Call("fault.compute", {"how": "fail"}, after=["c1"])
+    undone = stage.client.submit([slow, deposit, failing], isolation="call", policy=Policy(on_failure="compensate"))
+    assert [one.wait().status for one in (whole, parts, undone)] == ["SUCCEEDED", "SUCCEEDED", "COMPENSATED"]
+    kinds = "SELECT DISTINCT type FROM motet.lineage WHERE plan_id = ANY(%s)"
+    stage.world.await_no_lag("coordinator", "projector")
+    found = {kind for (kind,) in stage.world.sql(kinds, ([one.plan_id for one in (whole, parts, undone)],))}
+    assert {"CallsEnded", "CallsLinedUp"} <= found
 
 
 def lease(stage: Stage) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import faults
 from faults import Desk, call, sent_by, tool
-from motet.plan import Limits, Plan, Started
+from motet.plan import Fact, Limits, Plan, Started, admit, rules
 from motet.plan.slots import in_flight
-from motet.records import Amounts, CallsWaiting, Policy, SlotTemplate
+from motet.records import Amounts, CallsWaiting, Policy, SlotTemplate, WaitingCall
 
 WIDE = Limits(plan_calls_at_once=1_000)
 
@@ -160,8 +162,16 @@ def test_who_waits_for_a_budget_has_no_slot() -> None:
     assert poor.calls[1].attempt == 1
 
 
-def test_what_undoes_waits_for_a_slot_too() -> None:
-    """A tool that takes one call at a time takes one call at a time."""
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        (rules.CURRENT, WaitingCall(0, "SLOT", "tool f.give", compensation=True)),
+        (2, WaitingCall(2, "SLOT", "tool f.give")),
+    ],
+)
+def test_what_undoes_waits_for_a_slot_too(version: int, told: WaitingCall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tool that takes one call at a time takes one call at a time; which one waits is said in the words of the plan's rules."""
+    monkeypatch.setattr(faults, "admit", partial(admit, version=version))
     desk = Desk(
         tool("f.take", claims=(), undone_by="f.give"),
         tool("f.give", claims=(), at_once=1),
@@ -171,6 +181,8 @@ def test_what_undoes_waits_for_a_slot_too() -> None:
     desk.succeed(plan, 0)
     desk.fail(plan, 1)
     assert plan.compensations[0].attempt == 0
+    facts = [step.record for step in desk.steps if isinstance(step, Fact) and step.record.func is CallsWaiting]
+    assert [fact.keywords["calls"] for fact in facts] == [(told,)]
     desk.succeed(busy, 0)
     assert plan.compensations[0].attempt == 1
     desk.succeed(plan, 2)
