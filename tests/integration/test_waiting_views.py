@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import psycopg
 import pytest
 
+from motet.chassis.service import Received
 from motet.platform import Addresses
 from motet.projector import surface
 from motet.projector.fold import fold
 from motet.projector.writer import Writer
+from motet.records import (
+    AdmittedCall,
+    CallsStarted,
+    Claim,
+    Meta,
+    PlanAdmitted,
+    PlanEnded,
+    Policy,
+    QuarantineResources,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesGranted,
+    ResourcesRefused,
+)
 from told import ToldStorm
 from waiting import Picture, truth
 
@@ -56,18 +73,84 @@ def shown(connection: psycopg.Connection[Any], schema: str) -> Picture:
     )
 
 
+@contextmanager
+def surface_of(addresses: Addresses) -> Iterator[Writer]:
+    """A writer to tables of its own."""
+    schema = f"waiting_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(addresses.postgres, autocommit=True) as connection:
+        surface.create(connection, schema)
+        try:
+            yield Writer(connection, schema)
+        finally:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+
+
 @pytest.mark.timeout(120)
 def test_the_views_say_who_holds_and_who_waits_and_why(addresses: Addresses) -> None:
     """A sample of the histories of `test_waiting_laws.py`, cut into batches of any size."""
     for number in range(STORMS):
-        schema = f"waiting_{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(addresses.postgres, autocommit=True) as connection:
-            surface.create(connection, schema)
-            try:
-                storm = Written(Random(number), Writer(connection, schema))  # noqa: S311  no secret
-                for _ in range(INPUTS):
-                    storm.happen()
-                storm.calm_down()
-                assert storm.compared > 3, "nothing was compared"
-            finally:
-                connection.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+        with surface_of(addresses) as writer:
+            storm = Written(Random(number), writer)  # noqa: S311  no secret
+            for _ in range(INPUTS):
+                storm.happen()
+            storm.calm_down()
+            assert storm.compared > 3, "nothing was compared"
+
+
+HYBRID, OTHER, LOCAL = "a-h", "b-h", "c"
+
+
+def meta(hlc: int) -> Meta:
+    """What an event says of itself; its clock is its time."""
+    return Meta(f"e{hlc}", "c", "cause", "acme", "d", hlc, hlc, None)
+
+
+def admitted(hlc: int, plan_id: str, *claims: Claim) -> PlanAdmitted:
+    """A plan of one call."""
+    one = AdmittedCall("c0", "t.a", 1, "{}", "sha", (), claims, "IDEMPOTENT", approval=False)
+    return PlanAdmitted(meta(hlc), plan_id, "k", "agent", "PLAN", "sha", (one,), Policy(), 9_000)
+
+
+def test_a_hybrid_plan_is_one_in_the_coordinators_lines(addresses: Addresses) -> None:
+    """From its request on: behind whom it waits, a whole among them, that it has no answer, what it holds, its doubt, and that it gave back."""
+    whole, part = Claim("item:*", "WRITE"), Claim("item:a", "WRITE")
+    with surface_of(addresses) as writer:
+
+        def told(*records: Any) -> tuple[set[Any], set[Any]]:
+            batch = [Received("t", 0, at, b"", b"", at, one, "") for at, one in enumerate(records)]
+            writer.write(fold(batch))
+            uses = "SELECT plan_id, index, resource, state FROM {}.resources"
+            why = "SELECT plan_id, index, reason, what, behind_plan, behind_index FROM {}.why_waiting"
+            found = [writer.connection.execute(one.format(writer.schema).encode()).fetchall() for one in (uses, why)]
+            return set(found[0]), set(found[1])
+
+        told(admitted(1, LOCAL, whole), CallsStarted(meta(2), LOCAL, (0,), ()))
+        told(admitted(3, HYBRID, part), admitted(4, OTHER, part))
+        uses, why = told(
+            ReserveResources(meta(5), HYBRID, (part,), "WAIT", 9_000),
+            ReserveResources(meta(6), OTHER, (part,), "WAIT", 9_000),
+        )
+        outside = {(HYBRID, 0, "item:a", "AWAITS_RESERVATION"), (OTHER, 0, "item:a", "AWAITS_RESERVATION")}
+        holder = (LOCAL, 0, "item:*", "HOLDS")
+        assert uses == {holder, *outside, (HYBRID, -1, "item:a", "WAITS"), (OTHER, -1, "item:a", "WAITS")}
+        unanswered = {
+            (one, 0, "RESERVATION", "the coordinator has not granted it yet", None, None) for one in (HYBRID, OTHER)
+        }
+        behind = (OTHER, 0, "RESOURCE", "item:a waits", HYBRID, -1)
+        assert why == unanswered | {behind} | {
+            (one, 0, "RESOURCE", "item:* holds", LOCAL, 0) for one in (HYBRID, OTHER)
+        }
+        # The answer is there before the tables know that what was in the way has ended.
+        uses, why = told(ResourcesGranted(meta(7), HYBRID))
+        assert {(HYBRID, 0, "item:a", "HOLDS"), (HYBRID, -1, "item:a", "HOLDS")} <= uses
+        assert not [one for one in why if one[0] == HYBRID]
+        told(PlanEnded(meta(8), LOCAL, "k", "agent", "SUCCEEDED", (), "sha", ()))
+        uses, why = told(QuarantineResources(meta(9), HYBRID, "c0"))
+        assert (HYBRID, -1, "item:a", "QUARANTINE") in uses
+        assert {one for one in why if one[2] == "RESOURCE"} == {(OTHER, 0, "RESOURCE", "item:a quarantine", HYBRID, -1)}
+        told(QuarantineResources(meta(10), HYBRID, ""), ReleaseResources(meta(11), HYBRID))
+        uses, why = told(PlanEnded(meta(12), HYBRID, "k", "agent", "SUCCEEDED", (), "sha", ()))
+        assert uses == {(OTHER, 0, "item:a", "AWAITS_RESERVATION"), (OTHER, -1, "item:a", "WAITS")}
+        assert {one[2] for one in why} == {"RESERVATION"}
+        uses, why = told(ResourcesRefused(meta(13), OTHER, "TOO_MANY_RESERVATIONS", "too many"))
+        assert (uses, why) == ({(OTHER, 0, "item:a", "HOLDS")}, set())

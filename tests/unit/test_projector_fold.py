@@ -50,8 +50,13 @@ from motet.records import (
     PlanRejected,
     Policy,
     Progress,
+    QuarantineResources,
     Reason,
     Record,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesGranted,
+    ResourcesRefused,
     WaitingCall,
 )
 from tables import Tables
@@ -103,6 +108,11 @@ FAULTS: Final[dict[str, Callable[[Meta, str, int], Record]]] = {
         stamp, "CancelPlan", "k", "a\0", plan, (Reason("R", "no\0", None),)
     ),
     "resumed": lambda stamp, plan, index: CompensationResumed(stamp, plan, "ann", (index,), (), "by hand"),
+    "reserve": lambda stamp, plan, _: ReserveResources(stamp, plan, LATER, "WAIT", 9),
+    "reserved": lambda stamp, plan, _: ResourcesGranted(stamp, plan),
+    "not reserved": lambda stamp, plan, _: ResourcesRefused(stamp, plan, "R", "no\0"),
+    "quarantine": lambda stamp, plan, _: QuarantineResources(stamp, plan, "c\0"),
+    "given back": lambda stamp, plan, _: ReleaseResources(stamp, plan),
     "retry": ended("RETRY"),
     "settled": lambda stamp, plan, index: CallSettled(stamp, plan, index, False, "HAPPENED", "ann", "1", "seen"),  # noqa: FBT003
     "undoing": lambda stamp, plan, index: CompensationStarted(stamp, plan, index, "t.u", 1, "{}", "sha", "key", 1),

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from motet.chassis.text import printable, readable
 from motet.projector import fault_events, lease_events, plan_events
 from motet.projector.changes import Changes, moment
+from motet.projector.reservations import Reserving, reserving
 from motet.records import (
     ApprovalDecided,
     ApprovalRequested,
@@ -87,6 +88,8 @@ def fold(batch: Iterable[Placed]) -> Changes:
         record = one.record
         if isinstance(record, CommittedEvent):
             event(changes, one)
+        elif isinstance(record, Reserving):
+            reserving(changes, record, moment(record.meta.recorded_at))
         elif isinstance(record, LeaseEvent):
             seen(changes, record.meta)
             lease_events.lease_event(changes, record, moment(record.meta.recorded_at), one.offset)

@@ -14,7 +14,10 @@ from motet.projector.fold import fold
 from motet.projector.writer import Writer
 
 NAME: Final = "projector"
-TOPICS: Final = ("motet.events", "motet.contracts", "motet.leases", "motet.dead-letters")
+TOPICS: Final = (
+    *("motet.events", "motet.requests", "motet.grants"),
+    *("motet.contracts", "motet.leases", "motet.dead-letters"),
+)
 
 
 def service(settings: Settings) -> Service:

@@ -15,6 +15,7 @@ from motet.projector.fault_tables import (
     FORMER_ATTEMPTS,
 )
 from motet.projector.lease_tables import LEASE_REQUESTS
+from motet.projector.reservations import RESERVATIONS
 
 PLANS: Final = Table(
     "plans",
@@ -331,5 +332,5 @@ PROGRESS: Final = Table(
 TABLES: Final = (
     *(PLANS, CALLS, CLAIMS, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
     *(FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, BREAKERS, COMMANDS_REFUSED, CONFLICTS),
-    LEASE_REQUESTS,
+    *(LEASE_REQUESTS, RESERVATIONS),
 )

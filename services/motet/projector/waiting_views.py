@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from motet.projector.definition import View
+from motet.projector.line_views import THE_PLAN, UNANSWERED
 
 # Both are in one queue, `h` before `r`, and it is because of `h` that `r` waits: they cannot share, or, if there is no such, `h` is what the
 # queue stops at.
@@ -22,15 +23,17 @@ AND h.domain = w.domain AND r.resource = ANY (h.resources) AND h.place < w.place
 WHY_WAITING: Final = View(
     "why_waiting",
     "Why calls of open plans are not running: one row a call and reason; a call without a row runs, or has ended.",
-    f"""SELECT w.tenant, w.domain, w.plan_id, w.index, w.compensation, c.call_id, coalesce(k.tool, c.tool) AS tool,
+    f"""WITH l AS MATERIALIZED (SELECT * FROM {{schema}}.lines)
+SELECT w.tenant, w.domain, w.plan_id, w.index, w.compensation, c.call_id, coalesce(k.tool, c.tool) AS tool,
 w.reason, w.what, w.behind_plan, w.behind_index, w.behind_compensation, w.since FROM (
-SELECT DISTINCT r.tenant, r.domain, r.plan_id, r.index, r.compensation, 'RESOURCE' AS reason,
-h.resource || ' ' || lower(s.state) AS what, h.plan_id AS behind_plan, h.index AS behind_index, h.compensation AS behind_compensation, u.since
-FROM {{schema}}.lines AS r JOIN {{schema}}.lines AS h ON {BEHIND}
-JOIN {{schema}}.resources AS s ON (s.plan_id, s.index, s.compensation, s.resource) = (h.plan_id, h.index, h.compensation, h.resource)
-JOIN {{schema}}.claims AS u ON (u.plan_id, u.index, u.compensation, u.resource) = (r.plan_id, r.index, r.compensation, r.resource)
-JOIN {{schema}}.calls AS n ON (n.plan_id, n.index) = (r.plan_id, r.index) AND (r.compensation OR n.status = 'WAITING')
-WHERE r.waits
+SELECT DISTINCT r.tenant, r.domain, r.plan_id, coalesce(n.index, r.index) AS index, r.compensation, 'RESOURCE' AS reason,
+h.resource || ' ' || lower(h.state) AS what, h.plan_id AS behind_plan, h.index AS behind_index, h.compensation AS behind_compensation, r.since
+FROM l AS r JOIN l AS h ON {BEHIND}
+JOIN {{schema}}.calls AS n ON n.plan_id = r.plan_id AND r.index IN (n.index, {THE_PLAN}) AND (r.compensation OR n.status = 'WAITING')
+WHERE r.waits AND r.state = 'WAITS'
+UNION ALL
+SELECT c.tenant, c.domain, c.plan_id, c.index, false, 'RESERVATION', 'the coordinator has not granted it yet', NULL, NULL, NULL, o.asked_at
+FROM {{schema}}.calls AS c JOIN {{schema}}.reservations AS o USING (plan_id) WHERE c.status = 'WAITING' AND {UNANSWERED}
 UNION ALL
 SELECT c.tenant, c.domain, c.plan_id, c.index, false, 'PREDECESSOR', p.call_id || ' ' || lower(p.status), p.plan_id, p.index, false,
 o.admitted_at
@@ -75,10 +78,10 @@ LEFT JOIN {{schema}}.compensations AS k ON k.plan_id = w.plan_id AND k.index = w
         "compensation": "True if it is what undoes that call.",
         "call_id": "Its name within the plan.",
         "tool": "The tool, toolset.function.",
-        "reason": "RESOURCE, PREDECESSOR, LEASE, SLOT, BUDGET, APPROVAL, RETRY (its time has not come) or DOUBT (nobody knows whether it happened).",
+        "reason": "RESOURCE, PREDECESSOR, RESERVATION (a hybrid plan's), LEASE, SLOT, BUDGET, APPROVAL, RETRY (its time has not come) or DOUBT (nobody knows whether it happened).",
         "what": "The resource and what its holder does with it, the call before it, the lease and who is before its plan (or, while the lease service has not answered, all that the plan waits for), of what too many are in flight, or until when.",
         "behind_plan": "The plan of the call that it waits for, if it waits for one.",
-        "behind_index": "That call.",
+        "behind_index": "That call; -1 if it is a hybrid plan as one.",
         "behind_compensation": "True if it is what undoes that call.",
         "since": "Since when, where that is known.",
     },
