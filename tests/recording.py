@@ -56,11 +56,12 @@ def play(stage: Stage) -> None:
 
 def hold_up(stage: Stage) -> None:
     """Calls that end behind a slow one and let go, or are kept by their plan while another of it waits; compensations that get in line."""
-    slow, deposit = Call("fault.hold", {"query": "?delay=1"}), Call("fault.deposit", {"account": next(accounts)})
-    whole = stage.client.submit([slow, deposit, deposit])
-    parts = stage.client.submit([slow, deposit, deposit], isolation="call")
-    failing = Call("fault.compute", {"how": "fail"}, after=["c1"])
-    undone = stage.client.submit([slow, deposit, failing], isolation="call", policy=Policy(on_failure="compensate"))
+    slow = Call("fault.hold", {"query": "?delay=1"})
+    one, other, third = (Call("fault.deposit", {"account": next(accounts)}) for _ in range(3))
+    whole = stage.client.submit([slow, one, one])
+    parts = stage.client.submit([slow, other, other], isolation="call")
+    failing = Call("fault.compute", {"how": "fail"}, after=["c0"])
+    undone = stage.client.submit([third, failing], isolation="call", policy=Policy(on_failure="compensate"))
     assert [one.wait().status for one in (whole, parts, undone)] == ["SUCCEEDED", "SUCCEEDED", "COMPENSATED"]
     kinds = "SELECT DISTINCT type FROM motet.lineage WHERE plan_id = ANY(%s)"
     stage.world.await_no_lag("coordinator", "projector")
