@@ -56,6 +56,7 @@ class Loop:
         self.reach: Callable[[str], None] = crashpoints.from_environment()
         self.topics = tuple(one.topic for one in service.inputs)
         self.ranks = {one.topic: one.rank for one in service.inputs}
+        self.needed = tuple(one.topic for one in service.inputs if one.needed)
         database.migrate(settings.postgres_url, service.schema, service.migrations)
         registry = Registry(settings.schema_registry_url)
         self.partitions = provision.ensure(settings.kafka_bootstrap, registry, (*self.topics, *service.outputs))
@@ -99,6 +100,7 @@ class Loop:
         # librdkafka remembers a pause beyond the assignment that it was made in.
         consumer.resume(starts)
         consumer.pause(later)
+        self.back_pressure()
         self.log.info("shards claimed", shards=whole)
         self.untold = True
 
@@ -115,6 +117,8 @@ class Loop:
             self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
             self.reach("republished")
             handler = self.service.open(self.opening(owned))
+            places = [TopicPartition(topic, number) for topic in self.needed]
+            needed = {one.topic: self.consumer.get_watermark_offsets(one, timeout=10.0)[1] for one in places}
         except Refused as error:
             self.log.critical("shard refused", shard=number, reason=str(error))
             return []
@@ -124,7 +128,7 @@ class Loop:
             self.due[number] = time.monotonic() + RETRY_SECONDS
             return []
         cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
-        self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, tidied_to=0)
+        self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, needed=needed)
         if rows or cautious:
             self.log.info("shard recovered", shard=number, published_again=len(rows), cautious=bool(cautious))
         return [TopicPartition(topic, number, owned.offsets[topic] or OFFSET_BEGINNING) for topic in self.topics]
@@ -330,7 +334,7 @@ class Loop:
     def back_pressure(self) -> None:
         """Pauses the inputs that a handler holds, resumes those it releases."""
         for number, tenure in self.tenures.items():
-            holds = tenure.handler.holds()
+            holds = tenure.holds()
             if holds != tenure.paused:
                 self.consumer.pause([TopicPartition(topic, number) for topic in holds - tenure.paused])
                 self.consumer.resume([TopicPartition(topic, number) for topic in tenure.paused - holds])
@@ -361,6 +365,7 @@ class Loop:
             self.again(number, reason)
         if self.due:
             self.claim_due()
+            self.back_pressure()
         if self.untold:
             self.tell_ready()
 

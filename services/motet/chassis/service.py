@@ -103,11 +103,16 @@ def everything(command: Command | None) -> bool:  # noqa: ARG001  whatever it is
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A topic that a service reads. Lower `rank` goes first within a batch."""
+    """A topic that a service reads. Lower `rank` goes first within a batch.
+
+    What is `needed` is read up to where it ends when a shard is claimed before anything else is: Kafka keeps no order between topics, and a
+    service that is new, or was away, would decide about commands without the contracts that were there long before.
+    """
 
     topic: str
     rank: int = 0
     door: bool = False
+    needed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

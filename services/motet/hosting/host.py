@@ -91,7 +91,7 @@ def service(name: str, settings: Settings, hears: str, says: str) -> Service:
     return Service(
         name=name,
         inputs=(
-            Input(CONTRACTS, rank=0),
+            Input(CONTRACTS, rank=0, needed=True),
             Input(RESULTS[name], rank=1),
             Input(TIMERS, rank=2),
             Input(COMMANDS, rank=3, door=True),
