@@ -21,7 +21,7 @@ LOOKS: Final = ("motet sql", "motet calls", "motet approvals", "motet breakers",
 def terminal(world: World) -> Shell:
     """A shell that finds `motet` and `python`, and the session's servers."""
     programs = world.directory / "programs"
-    programs.mkdir()
+    programs.mkdir(exist_ok=True)
     for name, words in (("motet", "-m motet"), ("python", "")):
         program = programs / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')

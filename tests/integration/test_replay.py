@@ -4,32 +4,47 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import psycopg
 import pytest
 
 import causality
 import recording
 import servers
 from causes.stage import Stage, staged
+from guide import Shell, typed
 from motet import agents, coordinator, leases
 from motet.chassis.codec import Codec
 from motet.chassis.registry import Registry
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
+from motet.chassis.waiting import wait_until
+from motet.client import Call
 from motet.conformance import rerun
 from motet.conformance.history import History
 from motet.conformance.shard_log import ShardLog
 from terminal import terminal
-from world import with_topics
+from world import Process, World, with_topics
 
+PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text()
 TOPICS: Final = {
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.contracts"),
     *("motet.events", "motet.commands", "motet.timers", "motet.repairs", "motet.merges", "motet.dead-letters"),
     *("motet.invocations.fault", "motet.leases", "motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
 }
+COPY_SCHEMA: Final = """
+DO $$ DECLARE name text; BEGIN
+    CREATE SCHEMA {1};
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = '{0}' LOOP
+        EXECUTE format('CREATE TABLE {1}.%I (LIKE {0}.%I INCLUDING ALL)', name, name);
+        EXECUTE format('INSERT INTO {1}.%I OVERRIDING SYSTEM VALUE SELECT * FROM {0}.%I', name, name);
+    END LOOP;
+END $$"""
 # What caused what, in hops of inputs, of timers, and of effects that ended outside a hop.
 EDGES: Final = {
     ("InvokeCalls", "CallsFinished"),
@@ -119,3 +134,109 @@ def on_screen(stage: Stage, file: Path) -> None:
         assert "there is no service 'bank'" in shell.run("motet replay bank")
     finally:
         shell.close()
+
+
+@pytest.mark.last
+@pytest.mark.timeout(240)
+def test_lost_databases_are_made_again_from_topics(stage: Stage, tmp_path: Path) -> None:
+    """Every service killed in mid-run, every schema dropped: refused first, recovered from topics alone, every effect once, chains whole.
+
+    Then `docs/replay.md` is typed.
+    """
+    world = stage.world
+    started = {
+        "coordinator": world.coordinator,
+        "agents": world.agents,
+        "leases": world.leases,
+        "projector": world.projector,
+    }
+    started["tools-fault_tools"] = stage.tools
+    for name, start in started.items():
+        if name not in world.running or world.running[name].child.poll() is not None:
+            start()
+    stage.mode = "orchestrated"
+    held = stage.client.leases.of(scope="kept", holder="ann").acquire(["account:1"], duration_seconds=300)
+    assert stage.client.run([Call("fault.charge", {"account": "before"})]).status == "SUCCEEDED"
+    # Slow at the witness, so that they are under way when everything dies.
+    calls = [Call("fault.charge", {"account": f"slow-{number}", "query": "?delay=0.6"}) for number in range(4)]
+    calls += [Call("fault.pay", {"query": "?delay=0.6"}) for _ in range(2)]
+    effects, requests = len(stage.witness.effects()), len(stage.witness.requests())
+    under_way = [stage.client.submit([one], mode=mode) for one in calls for mode in ("orchestrated", "hybrid")]
+    stage.witness.await_requests(requests + 4)
+    for name in started:
+        world.running[name].kill()
+    before = [stage.client.submit([Call("fault.charge", {"account": f"after-{number}"})]) for number in range(4)]
+    for schema in ("coordinator", "agents", "leases", "projector", "motet", "tools_fault_hop"):
+        change(world, f"DROP SCHEMA {schema} CASCADE")
+    for name, start in started.items():
+        process = start()
+        wait_until(partial(is_refused, process), 30.0, f"{name} is refused")
+        assert process.stop() == 0
+    shell = terminal(world)
+    try:
+        # By other rules than those of then nothing is recovered.
+        printed = shell.run("MOTET_PLAN_SECONDS=1800 motet recover coordinator; echo exit $?")
+        assert "cannot be recovered by this code: motet.events.PlanAdmitted at" in printed, printed
+        assert "exit 2" in printed
+        for name in ("coordinator", "agents", "leases", "projector", "tools-fault"):
+            printed = shell.run(f"motet recover {name}")
+            assert f"{name} is recovered: start it" in printed, printed
+        for start in started.values():
+            start()
+        ends = {one.wait(60).status for one in (*under_way, *before)}
+        assert ends == {"SUCCEEDED"}
+        ann = stage.client.leases.of(scope="kept", holder="ann")
+        assert ann.renew(held, 300).token == held.token
+        keys = Counter(one["key"] for one in stage.witness.effects()[effects:])
+        assert set(keys.values()) == {1}
+        assert len(keys) == len(under_way) + len(before)
+        an_older_backup(stage, shell)
+        world.await_no_lag("coordinator", "agents", "leases", "projector", "tools-fault")
+        for name in ("coordinator", "agents", "leases"):
+            said = json.loads(shell.run(f"motet replay {name} --json"))
+            assert said["equal"], said
+            assert sum(one["later"] + one["unpublished"] for one in said["shards"]) == 0
+        rebuilt = [json.loads(shell.run(f"motet rebuild --batch {size} --json")) for size in (1, 100, 1_000)]
+        assert [one["equal"] for one in rebuilt] == [True] * 3, rebuilt
+        assert len({one["digest"] for one in rebuilt}) == 1
+        assert world.running["coordinator"].stop() == 0
+        shell.run(f"cd {tmp_path}")
+        for typed_one in typed(PAGE):
+            printed = shell.run(typed_one.command)
+            assert typed_one.says(printed), f"$ {typed_one.command}\n{printed}\nthe page says:\n{typed_one.output}"
+    finally:
+        shell.close()
+
+
+def refusals(process: Process) -> int:
+    """How often a service said that its database is older than the log, and what to do."""
+    return process.said().count("Run `motet recover ")
+
+
+def is_refused(process: Process) -> bool:
+    """Whether it said so."""
+    return refusals(process) > 0
+
+
+def change(world: World, statements: str) -> None:
+    """What befalls the database."""
+    with psycopg.connect(world.addresses.postgres) as connection:
+        connection.execute(statements.encode())
+
+
+def an_older_backup(stage: Stage, shell: Shell) -> None:
+    """The coordinator's schema as it was some plans ago: refused, then recovered."""
+    world = stage.world
+    assert world.running["coordinator"].stop() == 0
+    change(world, COPY_SCHEMA.format("coordinator", "backup"))
+    world.coordinator()
+    assert stage.client.run([Call("fault.charge", {"account": "forgotten"})]).status == "SUCCEEDED"
+    assert world.running["coordinator"].stop() == 0
+    change(world, "DROP SCHEMA coordinator CASCADE; ALTER SCHEMA backup RENAME TO coordinator")
+    before = refusals(world.running["coordinator"])
+    process = world.coordinator()
+    wait_until(lambda: refusals(process) > before, 30.0, "the coordinator is refused")
+    assert process.stop() == 0
+    assert "coordinator is recovered: start it" in shell.run("motet recover coordinator")
+    world.coordinator()
+    assert stage.client.run([Call("fault.charge", {"account": "remembered"})]).status == "SUCCEEDED"

@@ -37,7 +37,7 @@ VIOLATIONS: Final = [
     (PURE, "proofs/merkle.py", "import time"),
     (PURE, "plan/text.py", "from motet.chassis.database import connect"),
     (CONFORMANCE, "conformance/rerun.py", "import motet.coordinator"),
-    (CONFORMANCE, "conformance/shard_log.py", "from motet.tools import intents"),
+    (CONFORMANCE, "conformance/frontier.py", "from motet.tools import intents"),
     (APART, "coordinator/declaration.py", "import motet.tools.host"),
     (APART, "agents/declaration.py", "from motet import coordinator"),
     (APART, "projector/writer.py", "from motet.coordinator import declaration"),

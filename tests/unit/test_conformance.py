@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from motet.chassis import lanes
 from motet.chassis.codec import Codec, every_schema
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.identity import derived_id
 from motet.chassis.message import Message
-from motet.conformance import archive
+from motet.chassis.service import Input, Service
+from motet.conformance import archive, frontier
 from motet.conformance.differing import difference, differing
 from motet.conformance.history import History, RecordedSchemas
-from motet.conformance.shard_log import Said
-from motet.records import Merged, Meta, OffsetRange
+from motet.conformance.shard_log import Said, ShardLog
+from motet.records import CallsFinished, Merged, Meta, OffsetRange
 
 META: Final = Meta("e", "c", "cause", "acme", "main", 5, 6, None)
 MERGED: Final = Merged(META, "coordinator", 0, (OffsetRange("motet.commands", 0, 2),))
@@ -106,3 +108,28 @@ def test_a_record_is_written_as_it_was_in_a_former_schema() -> None:
     # Another type, or no schema at all: as it is.
     assert then.as_in(written, b"\0\0\0\0\x63") == written
     assert then.as_in(written, b"") == written
+
+
+def test_a_frontier_passes_over_what_was_lost() -> None:
+    """Positions of which nothing reached Kafka are skipped; the outbox behind the group's position has no gap, and lanes go on."""
+    codec = Codec(RecordedSchemas(History([], {}, 4)))
+    service = Service(
+        "tools-x", (Input("motet.invocations.x"), Input("motet.repairs")), (), cast("Any", None), "tools_x_hop"
+    )
+    log = ShardLog()
+    places: dict[str, lanes.Place] = {}
+    for position, topic in ((0, "motet.results"), (1, "motet.results.agents"), (3, "motet.results")):
+        meta = Meta(derived_id("tools-x", 0, position), "c", "cause", "acme", "main", 100 + position, 6, None)
+        value = codec.encode(topic, CallsFinished(meta, "plan", ()))
+        before = places.get(topic, lanes.Place())
+        stamp = lanes.Stamp("tools-x", 0, before.number + 1, before.digest, exogenous=False)
+        places[topic] = lanes.follow(before, b"acme/main", value)
+        said = Said(topic, 2, stamp, b"acme/main", value)
+        log.published[said.place] = said
+    found = frontier.frontier_of(service, 0, log, codec, {"motet.invocations.x": 7, "motet.repairs": 0})
+    assert (found.next_position, found.hlc) == (4, 103)
+    assert found.lanes_out == {(topic, 2): place for topic, place in places.items()}
+    rows = {row[0]: row[1:] for row in frontier.uncovered(found, 1)}
+    assert list(rows) == [3, 2, 1]
+    assert rows[2] == rows[3]
+    assert rows[1][1] == "motet.results.agents"

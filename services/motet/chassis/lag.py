@@ -55,6 +55,15 @@ def published_by(bootstrap: str, services: Iterable[str]) -> dict[tuple[str, int
     return out
 
 
+def taken_by(bootstrap: str, service: str) -> dict[tuple[str, int], int]:
+    """Up to which offset a service's group committed its inputs, by topic and partition. Raises LagUnknown."""
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    try:
+        return {(one.topic, one.partition): max(0, one.offset) for one in committed_by(admin, service)}
+    except KafkaException as error:
+        raise LagUnknown(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+
+
 def committed_by(admin: AdminClient, service: str) -> list[TopicPartition]:
     """What a service's group committed; nothing if it never did. Raises KafkaException."""
     group = f"motet.{service}"

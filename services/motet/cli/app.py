@@ -44,7 +44,7 @@ for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.re
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 app.add_typer(past.app, name="at", rich_help_panel="The past")
 app.command(rich_help_panel="The past")(past.compare)
-for history_command in (replaying.replay, replaying.record):
+for history_command in (replaying.replay, replaying.record, replaying.recover):
     app.command(rich_help_panel="The past")(history_command)
 app.command(rich_help_panel="Proof")(auditing.audit)
 for direct_command in (

@@ -231,7 +231,12 @@ def sql(
     console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
 
 
-def rebuild(json: JsonOption = False) -> None:
+def rebuild(
+    batch: Annotated[
+        int, typer.Option("--batch", min=1, help="Events folded together at most; the tables are the same.")
+    ] = 5_000,
+    json: JsonOption = False,
+) -> None:
     """Builds the projections again from the first event, compares them with the live ones, and swaps.
 
     The exit code is 1 if any row differed; the rebuilt tables are live in any case.
@@ -240,12 +245,14 @@ def rebuild(json: JsonOption = False) -> None:
 
     where = settings()
     with watched("events", quiet=json) as report:
-        rebuilt = run(where, report)
+        rebuilt = run(where, report, batch)
     if json:
         show(
             {
                 "events": rebuilt.events,
                 "seconds": round(rebuilt.seconds, 3),
+                "events_per_second": round(rebuilt.events_per_second),
+                "digest": rebuilt.digest,
                 "equal": rebuilt.equal,
                 "tables": {
                     name: {
@@ -253,6 +260,7 @@ def rebuild(json: JsonOption = False) -> None:
                         "rows_rebuilt": one.rows_rebuilt,
                         "only_live": one.only_live,
                         "only_rebuilt": one.only_rebuilt,
+                        "digest": one.digest,
                     }
                     for name, one in rebuilt.tables.items()
                 },
@@ -267,6 +275,6 @@ def rebuild(json: JsonOption = False) -> None:
         verdict = (
             "[green]equal, row by row[/]" if rebuilt.equal else "[red]different[/]: the rebuilt tables are live now"
         )
-        console.print(f"\n{rebuilt.events} records in {rebuilt.seconds:.1f} s; {verdict}")
+        console.print(f"\n{rebuilt.events} records in {rebuilt.seconds:.1f} s; {verdict}\ndigest {rebuilt.digest}")
     if not rebuilt.equal:
         raise typer.Exit(FAILED)

@@ -1,9 +1,10 @@
-"""`motet record` and `motet replay`: a history in a file, and whether today's code decides it as it was decided."""
+"""`motet record`, `motet replay` and `motet recover`: a history in a file, whether today's code decides it as it was decided, rows from it."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 DIFFERENT: Final = 1
 # What decides. A projection decides nothing: `motet rebuild` compares it.
 DECIDING: Final = ("coordinator", "agents", "leases")
+TOOLS: Final = "tools-"
+RECOVERED: Final = (*DECIDING, "projector", "checkpoints", "tools-TOOLSET")
 
 
 def record(file: Annotated[Path, typer.Argument(help="Where to write: an Avro object container.")]) -> None:
@@ -61,6 +64,45 @@ def replay(
     tell(compared, json=json)
     if not all(one.equal for one in compared):
         raise typer.Exit(DIFFERENT)
+
+
+def recover(
+    service: Annotated[
+        str, typer.Argument(help="coordinator, agents, leases, projector, checkpoints or tools-TOOLSET")
+    ],
+    json: JsonOption = False,
+) -> None:
+    """Makes a service's rows from its topics, after its database was lost or restored from a backup. Stop the service first.
+
+    What is there of its schema is kept beside it as SCHEMA_before.
+    """
+    settings = find_settings()
+    told: list[dict[str, Any]]
+    if service == "projector":
+        from motet.projector import recovery as projecting  # noqa: PLC0415
+
+        rebuilt = projecting.recover(settings)
+        told = [{"service": service, "records": rebuilt.events, "tables": len(rebuilt.tables)}]
+    elif service == "checkpoints":
+        from motet.checkpoints import recovery as signing  # noqa: PLC0415
+
+        told = [{"service": service, "checkpoints": signing.recover(settings)}]
+    elif service.startswith(TOOLS):
+        from motet.tools import recovery as hosting  # noqa: PLC0415
+
+        shards = hosting.recover(settings, service.removeprefix(TOOLS))
+        told = [{"service": service, **asdict(one)} for one in shards]
+    else:
+        from motet.conformance import recovery  # noqa: PLC0415
+
+        compared = recovery.recover(settings, service_named(service, settings, RECOVERED))
+        names = ("shard", "records", "unpublished")
+        told = [{"service": service, **{name: getattr(one, name) for name in names}} for one in compared]
+    if json:
+        show(told)
+        return
+    table(list(told[0]), [[str(value) for value in one.values()] for one in told])
+    console.print(f"\n{service} is recovered: start it")
 
 
 def tell(compared: list[Compared], *, json: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motet.chassis.codec import newest_schemas, schema_id_of
+from motet.chassis.codec import Schemas, newest_schemas, schema_id_of
 from motet.chassis.message import Message
 from motet.chassis.settings import Settings
 
@@ -48,9 +48,13 @@ def deciding(settings: Settings) -> dict[str, Any]:
 
 
 class RecordedSchemas:
-    """The ids that a history knows, and ids of their own for those of today's schemas that it lacks. It registers nothing."""
+    """The ids that a history knows, and ids of their own for those of today's schemas that it lacks. It registers nothing.
 
-    def __init__(self, history: History) -> None:
+    What is to be published needs ids that others can read: then `registry` has those that the history lacks.
+    """
+
+    def __init__(self, history: History, registry: Schemas | None = None) -> None:
+        self.registry = registry
         self.texts = dict(history.schemas)
         self.newest = newest_schemas()
         self.names = {number: name_and_schema(text) for number, text in history.schemas.items()}
@@ -64,7 +68,8 @@ class RecordedSchemas:
         """The id of today's schema of a record type on a topic."""
         place = (topic, full_name)
         if place not in self.ids:
-            self.ids[place] = max(self.texts, default=0) + 1
+            own = max(self.texts, default=0) + 1
+            self.ids[place] = own if self.registry is None else self.registry.schema_id(*place)
             self.texts[self.ids[place]] = self.newest[full_name]
         return self.ids[place]
 

@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from motet.chassis import crashpoints, database, endings, guard, lanes, shard
-from motet.chassis.codec import PREFIX, Codec
+from motet.chassis.codec import PREFIX, Codec, Schemas
 from motet.chassis.errors import ConfigurationError, Undecodable
 from motet.chassis.hop import MERGES, Hop, Row, Tools
 from motet.chassis.identity import derived_id
@@ -62,9 +62,11 @@ class Compared:
 class Rerun:
     """A service's shards, in a schema that is theirs."""
 
-    def __init__(self, settings: Settings, service: Service, history: History, schema: str) -> None:
-        self.service, self.history, self.schema = service, history, schema
-        self.codec = Codec(RecordedSchemas(history))
+    def __init__(
+        self, settings: Settings, service: Service, history: History, schema: str, registry: Schemas | None = None
+    ) -> None:
+        self.settings, self.service, self.history, self.schema = settings, service, history, schema
+        self.codec = Codec(RecordedSchemas(history, registry))
         self.logs = logs_of(history.messages, service, self.codec, history.partitions)
         database.migrate(settings.postgres_url, schema, service.migrations)
         self.connection = database.connect(settings.postgres_url, schema, "motet-replay")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from motet.projector.definition import Table
@@ -80,6 +81,8 @@ def gone(row: Row) -> bool:
     return bool(over and not row["open"] and not row["undo_open"])
 
 
+# Many events have one time: that of the record which led to them.
+@lru_cache(maxsize=4_096)
 def moment(milliseconds: int) -> str:
     """Milliseconds since 1970 as ISO 8601 in UTC, whose texts order as the times do."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,7 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.handler import NAME, TOPICS
-from motet.projector.source import Source
+from motet.projector.source import BATCH, Source
 from motet.projector.tables import PROGRESS, TABLES
 from motet.projector.writer import Writer
 
@@ -31,6 +32,8 @@ class TableComparison:
     rows_rebuilt: int
     only_live: int
     only_rebuilt: int
+    # SHA-256 of the rebuilt rows, whatever their order.
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +45,40 @@ class Rebuilt:
     tables: dict[str, TableComparison]
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of all rebuilt tables."""
+        told = "".join(f"{name} {one.digest}\n" for name, one in sorted(self.tables.items()))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    @property
+    def events_per_second(self) -> float:
+        """All in all: reading, writing, comparing, swapping."""
+        return self.events / self.seconds
+
+    @property
     def equal(self) -> bool:
         """Whether no table had a row too many or too few."""
         return not any(one.only_live or one.only_rebuilt for one in self.tables.values())
 
 
-def rebuild(settings: Settings, report: Callable[[int, int], None]) -> Rebuilt:
-    """Rebuilds, compares and swaps; `report` is told how many records were read, and of how many.
+def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int = BATCH) -> Rebuilt:
+    """Rebuilds, compares and swaps; `report` is told how many records were read, and of how many; `batch` are folded together at most.
 
     The live tables are written on meanwhile; at the end the projector waits while the last records are read and the schemas change
     places in one transaction. Raises ConfigurationError if another rebuild runs or there is nothing to rebuild.
     """
     began = time.monotonic()
     with (
-        closing(Source(settings)) as source,
+        closing(Source(settings, batch)) as source,
         psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
     ):
         prepare(connection)
+        # Nobody looks at the new tables before they are swapped in, and that makes durable what came before it.
+        connection.execute("SET synchronous_commit = off")
         writer = Writer(connection, FRESH)
         source.leave_out(live_ends(connection))
         source.fill(connection, writer, live_ends(connection), report)
+        connection.execute("SET synchronous_commit = on")
         with connection.transaction():
             hold_writers(connection)
             ends = live_ends(connection, "FOR UPDATE")
@@ -112,17 +129,35 @@ def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:
     """Every table, row by row as text. A live table that another version made and this one does not know is not compared."""
     out = {}
     for table in TABLES:
-        live, fresh = (f"SELECT t::text FROM {schema}.{table.name} AS t" for schema in (surface.SCHEMA, FRESH))
         if not has_table(connection, table.name):
             continue
-        row = connection.execute(
-            f"SELECT (SELECT count(*) FROM ({live}) AS a), (SELECT count(*) FROM ({fresh}) AS a), "
-            f"(SELECT count(*) FROM ({live} EXCEPT ALL {fresh}) AS a), "
-            f"(SELECT count(*) FROM ({fresh} EXCEPT ALL {live}) AS a)".encode()
-        ).fetchone()
-        if row is not None:
-            out[table.name] = TableComparison(*row)
+        rows_rebuilt, digest = summed(connection, f"{FRESH}.{table.name}")
+        rows_live, live = summed(connection, f"{surface.SCHEMA}.{table.name}")
+        apart = (0, 0) if live == digest else differing(connection, table.name)
+        out[table.name] = TableComparison(rows_live, rows_rebuilt, *apart, digest)
     return out
+
+
+def summed(connection: psycopg.Connection[Any], name: str) -> tuple[int, str]:
+    """How many rows a table has, and the digest of all of them as text. In two steps, since an aggregate holds a gigabyte at most."""
+    row = connection.execute(
+        "SELECT coalesce(sum(rows), 0)::bigint, coalesce(encode(sha256(string_agg(part, ''::bytea ORDER BY first)), 'hex'), '') FROM ("
+        "SELECT get_byte(digest, 0) AS first, count(*) AS rows, sha256(string_agg(digest, ''::bytea ORDER BY digest)) AS part "
+        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {name} AS t) AS each GROUP BY 1) AS parts".encode()
+    ).fetchone()
+    rows, digest = row or (0, "")
+    return rows, digest
+
+
+def differing(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
+    """How many rows only the live table has, and how many only the rebuilt one."""
+    live, fresh = (f"SELECT t::text FROM {schema}.{name} AS t" for schema in (surface.SCHEMA, FRESH))
+    row = connection.execute(
+        f"SELECT (SELECT count(*) FROM ({live} EXCEPT ALL {fresh}) AS a), "
+        f"(SELECT count(*) FROM ({fresh} EXCEPT ALL {live}) AS a)".encode()
+    ).fetchone()
+    only_live, only_rebuilt = row or (0, 0)
+    return only_live, only_rebuilt
 
 
 def swap(connection: psycopg.Connection[Any]) -> None:

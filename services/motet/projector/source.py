@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import psycopg
 
@@ -17,12 +18,15 @@ from motet.projector.letters import Letters
 from motet.projector.writer import Writer
 
 Ends = dict[tuple[str, int], int]
+# Records that are folded together, and written in one transaction. The tables are the same with any other number.
+BATCH: Final = 5_000
 
 
 class Source:
     """The records of the projections. `leave_out` comes first; `fill` may be called again with later ends."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, batch: int = BATCH) -> None:
+        self.batch = batch
         self.registry = Registry(settings.schema_registry_url)
         self.replay = Replay(settings.kafka_bootstrap, Codec(self.registry), TOPICS)
         self.letters = Replay(settings.kafka_bootstrap, Codec(self.registry), (DEAD_LETTERS,))
@@ -45,9 +49,9 @@ class Source:
         """Reads and writes up to the ends. Raises LogUnreadable, LaneBroken."""
         total = sum(ends.values())
         for batch in self.replay.advance(ends):
-            if batch:
+            for start in range(0, len(batch), self.batch):
                 with connection.transaction():
-                    writer.write(fold(batch))
+                    writer.write(fold(batch[start : start + self.batch]))
             report(sum(self.replay.reached.values()), total)
 
     def close(self) -> None:
