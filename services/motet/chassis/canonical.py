@@ -15,6 +15,8 @@ import rfc8785
 
 # A fraction, an exponent or sixteen digits in a row may be a number that RFC 8785 writes in another way. A match inside a string
 # only costs the slow path.
+encode_sorted = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+encode_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 MAYBE_DIFFERENT = re.compile(r"[0-9][.eE]|[0-9]{16}")
 
 
@@ -28,7 +30,7 @@ def canonical_json(value: object) -> str:
     Raises NotCanonical for values that JSON, or the integers that every language can read (±2**53), cannot carry.
     """
     try:
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        text = encode_sorted(value)
         if text.isascii() and not MAYBE_DIFFERENT.search(text):
             return text
         text.encode()
@@ -55,4 +57,4 @@ def sha256_text(text: str) -> str:
 
 def compact(value: Any) -> str:
     """JSON for our own rows: compact, in the order given."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return encode_compact(value)

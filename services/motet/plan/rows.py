@@ -43,11 +43,15 @@ HEAD: Final = (
 )
 RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")
 in_row = attrgetter(*RESERVATION)
+# ensure_ascii: PostgreSQL's text holds no NUL, and JSON's escapes hold everything.
+encode = json.JSONEncoder(separators=(",", ":")).encode
 always = attrgetter(*ALWAYS)
 rarely = attrgetter(*RARELY)
 head = attrgetter(*HEAD)
+AFTER: Final = ALWAYS.index("after")
 CLAIMS: Final = ALWAYS.index("claims")
 ERROR: Final = ALWAYS.index("error")
+LEASES: Final = RARELY.index("leases")
 
 
 def to_state(plan: Plan) -> str:
@@ -65,8 +69,7 @@ def to_state(plan: Plan) -> str:
         # A plan that waits for leases has yet to ask for what it reserves.
         reserves = [claim_fields(claim) for claim in plan.reserves]
         state.append([[astuple(one) for one in plan.leases], plan.lease_wait, plan.lease_by, reserves])
-    # ensure_ascii: PostgreSQL's text holds no NUL, and JSON's escapes hold everything.
-    return json.dumps(state, separators=(",", ":"))
+    return encode(state)
 
 
 def from_state(state: str) -> Plan:
@@ -120,21 +123,24 @@ def claim_fields(claim: Claim) -> list[str]:
 
 def call_from(fields: list[Any]) -> Call:
     """A call of a row."""
-    known = dict(zip(ALWAYS, fields, strict=False))
-    known["after"] = tuple(known["after"])
-    known["claims"] = tuple(Claim(*one) for one in known["claims"])
-    known["error"] = None if known["error"] is None else Failure(*known["error"])
-    if len(fields) > len(ALWAYS):
-        # A row that an earlier version wrote ends sooner.
-        known.update(zip(RARELY, fields[-1], strict=False))
-        known["leases"] = tuple(known.get("leases", ()))
-    return Call(**known)
+    always, rarely = fields[: len(ALWAYS)], fields[len(ALWAYS) :]
+    always[AFTER] = tuple(always[AFTER])
+    always[CLAIMS] = tuple([Claim(*one) for one in always[CLAIMS]])
+    always[ERROR] = None if always[ERROR] is None else Failure(*always[ERROR])
+    if not rarely:
+        return Call(*always)
+    (rest,) = rarely
+    # A row that an earlier version wrote ends sooner.
+    if len(rest) > LEASES:
+        rest[LEASES] = tuple(rest[LEASES])
+    # Both are in the order of the class.
+    return Call(*always, *rest)
 
 
 def reservation_state(reservation: Reservation) -> str:
     """A reservation's row but for its id and place."""
     claims = [claim_fields(claim) for claim in reservation.claims]
-    return json.dumps([*in_row(reservation), claims, reservation.doubt], separators=(",", ":"))
+    return encode([*in_row(reservation), claims, reservation.doubt])
 
 
 def reservation_from(plan_id: str, entered: int, state: str) -> Reservation:

@@ -43,7 +43,7 @@ Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]]]
 class Coordinator:
     """One shard. Its journal holds every input that it committed, and its time in the log."""
 
-    def __init__(self, judge: Judge, *, careful: bool = False, keeps: bool = False) -> None:
+    def __init__(self, judge: Judge, *, careful: bool = False, keeps: bool = False, twin: bool = False) -> None:
         self.judge = judge
         self.door = Lane("commands")
         self.results = {toolset: Lane(f"results of {toolset}") for toolset in TOOLSETS}
@@ -62,8 +62,8 @@ class Coordinator:
         self.commits = 0
         self.journal: list[tuple[int, str, Any]] | None = [] if keeps else None
         self.published: list[str] | None = [] if keeps else None
-        # By plan: what its terminal event says, if it is kept.
-        self.histories: dict[str, str] = {}
+        # By plan: what its terminal event says, if that is to be compared with another run.
+        self.histories: dict[str, str] | None = {} if twin else None
         self.doomed = False
         self.crashes = 0
         self.tellers: dict[type[Any], Callable[[Plan, Any], None]] = {
@@ -87,15 +87,15 @@ class Coordinator:
 
     def decide(self, lane: Lane, records: list[Any], now: int) -> None:
         """Gives records to the schedule, one after the other."""
-        schedule = self.schedule
+        schedule, door, timers = self.schedule, self.door, self.timers
+        schedule.board.now = now
         for record in records:
             self.position += 1
-            schedule.board.now = now
             if self.journal is not None and not self.doomed:
                 self.journal.append((now, lane.name, record))
-            if lane is self.door:
+            if lane is door:
                 self.command(record, now)
-            elif lane is self.timers:
+            elif lane is timers:
                 self.follow(schedule.ring(record))
             else:
                 self.follow(schedule.finished(*record))
@@ -268,7 +268,7 @@ class Coordinator:
     def ended(self, plan: Plan, _: Ended) -> None:
         """A plan ends."""
         self.judge.end(plan)
-        if self.published is not None:
+        if self.histories is not None:
             self.histories[plan.plan_id] = repr(plan.terminal(LIMITS))
         self.out.append((self.events, ("ended", plan.plan_id, None)))
 

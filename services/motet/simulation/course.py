@@ -33,12 +33,18 @@ class Course:
     """A run as it goes. `story` collects what happens, for a person, if it is wanted."""
 
     def __init__(
-        self, asked: Sequence[Asked], *, careful: bool = False, keeps: bool = False, tells: bool = False
+        self,
+        asked: Sequence[Asked],
+        *,
+        careful: bool = False,
+        keeps: bool = False,
+        twin: bool = False,
+        tells: bool = False,
     ) -> None:
         self.asked = asked
         self.world = World()
         self.judge = Judge(self.world)
-        self.coordinator = Coordinator(self.judge, careful=careful, keeps=keeps)
+        self.coordinator = Coordinator(self.judge, careful=careful, keeps=keeps, twin=twin)
         self.bank, self.post = (Host(name, self.coordinator, self.judge, self.world) for name in TOOLSETS)
         self.hosts = {host.toolset: host for host in (self.bank, self.post)}
         self.people = People(self.judge, self.coordinator, self.hosts.values())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from random import Random
@@ -65,8 +64,9 @@ class Template:
         ledger = None if model.ledger is None else Ledger(model.ledger.limits)
         plan = made(self.command, self.plan_id, self.heads, now, now + self.seconds, ledger)
         plan.known_by = now + model.known_by if model.known_by else 0
+        calls = plan.calls
         for index, name, value in self.rest:
-            setattr(plan if index < 0 else plan.calls[index], name, copy(value))
+            setattr(plan if index < 0 else calls[index], name, value)
         return plan
 
 
@@ -75,7 +75,14 @@ def made(
 ) -> Plan:
     """A plan of its pieces."""
     return Plan(
-        *(plan_id, of.idempotency_key, TENANT, of.domain, of.agent, of.isolation, None, None),
+        plan_id,
+        of.idempotency_key,
+        TENANT,
+        of.domain,
+        of.agent,
+        of.isolation,
+        None,
+        None,
         [Call(*head) for head in heads],
         policy=of.policy,
         admitted=now,
@@ -122,6 +129,8 @@ def differences(bare: Plan | Call, admitted: Plan | Call) -> Iterator[tuple[str,
     for one in fields(admitted):
         value = getattr(admitted, one.name)
         if one.name not in DERIVED and value != getattr(bare, one.name):
+            # What plans share must be nothing that one of them changes.
+            hash(value)
             yield one.name, value
 
 

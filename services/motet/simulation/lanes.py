@@ -53,11 +53,16 @@ class Lane:
 
     def take(self, limit: int) -> list[Any]:
         """The next records, each once."""
-        wire, records = self.wire, self.records
-        start = self.offset
-        self.offset = end = min(len(wire), start + limit)
-        self.behind -= end - start
-        return [records[number - 1] for number in wire[start:end] if self.is_next(number)]
+        start, taken, records = self.offset, self.taken, self.records
+        numbers = self.wire[start : start + limit]
+        count = len(numbers)
+        self.offset = start + count
+        self.behind -= count
+        if numbers == list(range(taken + 1, taken + 1 + count)):
+            # Mostly the next ones lie there, each once.
+            self.taken = taken + count
+            return records[taken : taken + count]
+        return [records[number - 1] for number in numbers if self.is_next(number)]
 
     def is_next(self, number: int) -> bool:
         """Whether a record is the one that is due. A repeat is not; a gap stops the lane loudly."""

@@ -101,7 +101,7 @@ class Kind:
 
 def start(kind: Kind, asked: Sequence[Asked], *, tells: bool = False) -> Course:
     """A course of a kind."""
-    return Course(asked, careful=kind.careful, keeps=kind.replayed or kind.twin, tells=tells)
+    return Course(asked, careful=kind.careful, keeps=kind.replayed, twin=kind.twin, tells=tells)
 
 
 def chance_of(seed: int) -> Random:
@@ -138,8 +138,9 @@ def run(
 
 def same_histories(one: Course, other: Course) -> None:
     """P4: what plans' terminal events say, in bytes, does not depend on who overtook whom."""
-    for plan_id, history in one.coordinator.histories.items():
-        found = other.coordinator.histories.get(plan_id)
+    histories, others = one.coordinator.histories or {}, other.coordinator.histories or {}
+    for plan_id, history in histories.items():
+        found = others.get(plan_id)
         if found != history:
             raise Violation("P4", f"plan {plan_id} in another order of events: expected {history}, found {found}")
 

@@ -115,14 +115,15 @@ class Driver:
     def choose(self) -> Action | None:
         """Something that can happen now; nothing only if nothing can."""
         course, chance = self.course, self.random
+        paused, step = self.paused, course.steps
         can: list[Action] = []
-        if self.left > course.next_asked and len(course.coordinator.schedule.board.plans) < OPEN:
+        if self.left > course.next_asked and len(course.coordinator.schedule.plans) < OPEN:
             can.append(SUBMIT[int(chance() * 3)])
         for decides, lane in self.inputs:
             if lane.behind:
                 can.append(decides[int(chance() * 4)])
         for number, host, inbox in self.hosts:
-            if self.paused[number] > self.course.steps:
+            if paused[number] > step:
                 continue
             if inbox.behind or host.ended:
                 can.append(TAKE[number][int(chance() * 4)])
