@@ -132,6 +132,7 @@ def on_screen(stage: Stage, file: Path) -> None:
             "equal"
         ]
         assert "there is no service 'bank'" in shell.run("motet replay bank")
+        assert "the log has nothing of a toolset 'fualt'" in shell.run("motet recover tools-fualt")
     finally:
         shell.close()
 

@@ -16,7 +16,7 @@ import psycopg
 
 from motet.chassis.canonical import sha256_text
 from motet.chassis.codec import Codec
-from motet.chassis.errors import Refused, Undecodable
+from motet.chassis.errors import ConfigurationError, Refused, Undecodable
 from motet.chassis.lag import taken_by
 from motet.chassis.settings import Settings
 from motet.conformance import frontier, recovery
@@ -63,6 +63,11 @@ def recover(settings: Settings, name: str) -> list[Recovered]:
     """Makes the rows of a toolset's host. Raises Refused where the log does not say enough."""
     service = declaration(Toolset(name), settings)
     with recovery.beside(settings, service) as rerun:
+        if not any(log.published for log in rerun.logs):
+            # A toolset publishes its contracts before anything else.
+            raise ConfigurationError(
+                f"the log has nothing of a toolset {name!r}: is that its name? `motet tools list` has yours"
+            )
         committed = taken_by(settings.kafka_bootstrap, service.name)
         return [recover_shard(rerun, number, committed) for number in range(rerun.history.partitions)]
 
