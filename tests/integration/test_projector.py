@@ -10,12 +10,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from motet import projector
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.service import Opening
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call
 from motet.projector import rebuild as rebuilding
 from motet.projector import surface
+from motet.projector.handler import Projector
 from motet.projector.rebuild import LOCK, rebuild
 from motet.projector.writer import Writer
 from world import World
@@ -228,11 +231,33 @@ def test_a_killed_rebuild_leaves_the_tables_alone(
     assert projected.sql("SELECT count(*) FROM pg_namespace WHERE nspname IN ('motet_rebuild', 'motet_old')") == [(0,)]
 
 
-def test_tables_of_another_version_are_not_written_to(projected: World, settings: Settings) -> None:
-    """The projector refuses them and names the command that mends it."""
+def test_tables_of_another_version_are_built_anew(projected: World, settings: Settings) -> None:
+    """Of two projectors that begin with them one builds and the other waits; whoever wrote until then is refused, and claims again."""
     with psycopg.connect(projected.addresses.postgres) as connection:
         connection.execute("COMMENT ON SCHEMA motet IS 'made by somebody else'")
-    with pytest.raises(ConfigurationError, match="motet rebuild"):
-        surface.ensure(settings.postgres_url)
-    rebuild(settings, lambda *_: None)
-    surface.ensure(settings.postgres_url)
+        connection.execute("ALTER TABLE motet.plans ADD COLUMN former text")
+        epochs = connection.execute("SELECT partition, epoch FROM projector.shard ORDER BY 1").fetchall()
+    begun = [threading.Thread(target=projector.service, args=(settings,)) for _ in range(2)]
+    for one in begun:
+        one.start()
+    for one in begun:
+        one.join()
+    assert projected.sql("SELECT count(*) FROM information_schema.columns WHERE column_name = 'former'") == [(0,)]
+    built = projected.sql("SELECT partition, epoch FROM projector.shard ORDER BY 1")
+    assert built == [(partition, epoch + 1) for partition, epoch in epochs]
+    with projected.client() as client:
+        call = Call("crash.deposit", {"account": "e", "amount": 1})
+        done = client.run([call], tenant=f"{projected.tenant}-4").plan_id
+    projected.await_no_lag("coordinator", "projector")
+    assert projected.sql("SELECT status FROM motet.plans WHERE plan_id = %s", (done,)) == [("SUCCEEDED",)]
+    assert rebuild(settings, lambda *_: None).equal
+
+
+def test_tables_that_a_later_version_made_are_not_written_to(projected: World) -> None:
+    """A projector that claims a shard meanwhile says so."""
+    with psycopg.connect(projected.addresses.postgres) as connection:
+        connection.execute("COMMENT ON SCHEMA motet IS 'made by somebody else'")
+        opening = Opening("projector", 0, 4, connection, bytes.decode, lambda _: None)
+        with pytest.raises(ConfigurationError, match="another version of Motet"):
+            Projector(opening)
+        connection.rollback()

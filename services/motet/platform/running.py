@@ -127,9 +127,9 @@ class Platform:
         self.layout.state.unlink(missing_ok=True)
 
     def await_ready(self, pid: int, report: Callable[[str], None]) -> None:
-        """Waits until every process is ready."""
+        """Waits until every process is ready. One that tells what it does meanwhile, such as a projector that rebuilds, has its time."""
         reported: set[str] = set()
-        deadline = time.monotonic() + UP_SECONDS
+        deadline, heard = time.monotonic() + UP_SECONDS, self.written()
         with Bell(self.layout.bells) as bell, Watch(pid) as supervisor:
             while True:
                 gone = supervisor.ended(0)
@@ -139,10 +139,17 @@ class Platform:
                     raise PlatformFailed(f"the supervisor ended:\n{self.layout.last_lines('supervisor')}")
                 if time.monotonic() > deadline:
                     late = sorted({spec.name for spec in self.layout.read_services()} - reported) or ["supervisor"]
-                    raise PlatformFailed(
-                        f"not ready within {UP_SECONDS:.0f} s: {', '.join(late)}\n{self.layout.last_lines(late[0])}"
-                    )
+                    known, heard = heard, self.written()
+                    if all(heard.get(name, 0) == known.get(name, 0) for name in late):
+                        raise PlatformFailed(
+                            f"not ready, and silent for {UP_SECONDS:.0f} s: {', '.join(late)}\n{self.layout.last_lines(late[0])}"
+                        )
+                    deadline = time.monotonic() + UP_SECONDS
                 bell.wait(deadline - time.monotonic(), supervisor)
+
+    def written(self) -> dict[str, int]:
+        """How many bytes each process has written to its log."""
+        return {path.stem: path.stat().st_size for path in self.layout.log("any").parent.glob("*.log")}
 
     def look(self, reported: set[str], report: Callable[[str], None]) -> bool:
         """Reports who became ready, and says whether all are. Raises PlatformFailed when that will not be."""

@@ -5,6 +5,6 @@ tables change in the hop's own transaction, so that they are exactly as far as t
 of one partition, or from operations that commute; how topics were merged does not matter, and a rebuild gives the same rows.
 """
 
-from motet.projector.handler import service
+from motet.projector.opening import service
 
 __all__ = ["service"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
-from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.fold import fold
 from motet.projector.writer import Writer
@@ -18,12 +18,6 @@ TOPICS: Final = (
     *("motet.events", "motet.requests", "motet.grants"),
     *("motet.contracts", "motet.leases", "motet.dead-letters"),
 )
-
-
-def service(settings: Settings) -> Service:
-    """The projector. Creates the SQL surface where it is missing."""
-    surface.ensure(settings.postgres_url)
-    return declaration()
 
 
 def declaration() -> Service:
@@ -42,6 +36,10 @@ class Projector(Inert):
     """Keeps nothing in memory: the tables are its state."""
 
     def __init__(self, opening: Opening) -> None:
+        if not surface.is_ours(opening.connection):
+            raise ConfigurationError(
+                f"the tables in schema {surface.SCHEMA} were built by another version of Motet while this one ran: end it"
+            )
         self.writer = Writer(opening.connection, surface.SCHEMA)
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:  # noqa: ARG002  a projection emits nothing

@@ -73,6 +73,7 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
         psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
     ):
         prepare(connection)
+        as_before = surface.is_ours(connection)
         # Nobody looks at the new tables before they are swapped in, and that makes durable what came before it.
         connection.execute("SET synchronous_commit = off")
         writer = Writer(connection, FRESH)
@@ -85,6 +86,9 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
             source.fill(connection, writer, ends, report)
             tables = compare(connection)
             swap(connection)
+            if not as_before:
+                # What still runs writes another version's tables: it is refused from here on, as any former owner is.
+                connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
     return Rebuilt(source.records, time.monotonic() - began, tables)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.chassis.errors import ConfigurationError
 from motet.projector.definition import Table
 from motet.projector.tables import TABLES
 from motet.projector.views import VIEWS
@@ -21,21 +20,18 @@ TENANT_ROLE: Final = "motet_tenant"
 OF_TENANT: Final = "tenant = NULLIF(current_setting('motet.tenant', true), '')"
 
 
-def ensure(url: str) -> None:
-    """Creates the surface where it is missing. Several may do so at once.
-
-    Raises ConfigurationError if the tables are another version's.
-    """
+def ensure(url: str) -> bool:
+    """Creates the surface where it is missing. Several may do so at once. False if another version's is there."""
     with psycopg.connect(url) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('motet.projections'))")
-        found = description(connection, SCHEMA)
-        if found is None:
+        if description(connection, SCHEMA) is None:
             create(connection, SCHEMA)
-        elif found != comment():
-            raise ConfigurationError(
-                f"the tables in schema {SCHEMA} were made by another version of Motet ({found!r}); run `motet rebuild`, which "
-                "builds them again from the first event"
-            )
+        return is_ours(connection)
+
+
+def is_ours(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the surface is what this version writes."""
+    return description(connection, SCHEMA) == comment()
 
 
 def description(connection: psycopg.Connection[Any], schema: str) -> str | None:
