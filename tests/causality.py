@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
 from motet.records import Command, Merged, Meta
 from world import World
+
+DOORS: Final = ("motet.commands", "motet.lease-commands")
+# What a shard does without any record: its timers for leases.
+SHARD: Final = re.compile(r"[a-z-]+/[0-9]+")
 
 
 def check(world: World, codec: Codec, topics: set[str]) -> Counter[tuple[str, str]]:
@@ -52,3 +57,26 @@ def decoded(codec: Codec, value: bytes | None) -> Any:
         return codec.decode(value)
     except Undecodable:
         return None
+
+
+def check_lineage(world: World) -> set[tuple[str, str]]:
+    """Every record that SQL knows leads back to a door, or to what says of itself that nothing caused it; edges by the types of both ends.
+
+    Down from each command come exactly the records that lead up to it.
+    """
+    roots = world.sql(
+        "SELECT l.effect, r.effect, r.type, r.topic, r.cause FROM motet.lineage AS l CROSS JOIN LATERAL "
+        "(SELECT * FROM motet.causes_of(l.effect) ORDER BY step DESC LIMIT 1) AS r"
+    )
+    below: dict[str, set[str]] = {}
+    for effect, root, kind, topic, cause in roots:
+        if topic in DOORS and kind == "":
+            below.setdefault(root, set()).add(effect)
+        else:
+            assert cause in (None, "") or SHARD.fullmatch(cause) or SHARD.fullmatch(root), (effect, root, kind, cause)
+    for root, effects in below.items():
+        found = world.sql("SELECT effect FROM motet.effects_of(%s)", (root,))
+        assert len(found) == len(effects)
+        assert {effect for (effect,) in found} == effects
+    edges = "SELECT DISTINCT c.type, e.type FROM motet.lineage AS e JOIN motet.lineage AS c ON c.effect = e.cause WHERE c.hlc < e.hlc"
+    return {(cause, effect) for cause, effect in world.sql(edges)}

@@ -62,7 +62,8 @@ class Shell:
         """What a command prints, errors included."""
         assert self.child.stdin is not None
         assert self.child.stdout is not None
-        self.child.stdin.write(f"{command} </dev/null\necho '{DONE}'\n")
+        # The whole of it, so that in a pipe nothing reads the next command; and in no shell of its own, so that what it sets stays.
+        self.child.stdin.write(f"{{ {command}\n}} </dev/null\necho '{DONE}'\n")
         self.child.stdin.flush()
         lines = list(iter(self.child.stdout.readline, f"{DONE}\n"))
         return "".join(lines)

@@ -15,7 +15,7 @@ from world import World
 ROOT: Final = Path(__file__).resolve().parents[1]
 SECONDS: Final = 30.0
 # What only looks is asked again until the projections have what was done before.
-LOOKS: Final = ("motet sql", "motet calls", "motet approvals", "motet breakers", "motet resources")
+LOOKS: Final = ("motet sql", "motet calls", "motet approvals", "motet breakers", "motet resources", "motet lineage")
 
 
 def terminal(world: World) -> Shell:

@@ -50,7 +50,7 @@ class Told:
 
     def admit(self, plan: Plan) -> None:
         """A plan is admitted."""
-        self.journal.events.append(admitted(plan, self.telling(plan.admitted).meta(plan), "sha"))
+        self.journal.events.append(admitted(plan, self.telling(plan.admitted).meta(plan), "sha", None))
 
     def follow(self, steps: list[Step], now: int) -> list[Received]:
         """What follows from an input, as a batch of its own; its events as the projector reads them."""

@@ -19,6 +19,7 @@ from motet.client import Call
 from motet.projector import rebuild as rebuilding
 from motet.projector import surface
 from motet.projector.handler import Projector
+from motet.projector.lineage import LINEAGE
 from motet.projector.rebuild import LOCK, rebuild
 from motet.projector.writer import Writer
 from world import World
@@ -151,6 +152,39 @@ def test_an_owner_who_is_no_superuser_can_write(projected: World) -> None:
         writer.see_tenants({"acme": ("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z")})
         rows = connection.execute(f"SELECT tenant, first_seen::date::text FROM {schema}.tenants".encode()).fetchall()
         assert rows == [("acme", "2025-01-01")]
+        connection.rollback()
+
+
+def test_a_claim_of_a_cause_makes_no_circle(projected: World) -> None:
+    """A command that says that it answers to what it led to is not followed there; one that answers to something earlier is."""
+    schema = f"motet_{uuid.uuid4().hex[:8]}"
+    rows = [
+        *(("command1", "end1", "SubmitPlan", "one", 9), ("begin1", "command1", "PlanAdmitted", "one", 10)),
+        *(("end1", "begin1", "PlanEnded", "one", 11), ("command2", "end1", "SubmitPlan", "two", 19)),
+        *(("begin2", "command2", "PlanAdmitted", "two", 20), ("end2", "begin2", "PlanEnded", "two", 21)),
+    ]
+    with psycopg.connect(projected.addresses.postgres) as connection:
+        surface.create(connection, schema)
+        writer = Writer(connection, schema)
+        about = {
+            "tenant": "acme",
+            "domain": "d",
+            "recorded_at": "2026-01-01T00:00:00Z",
+            "topic": "t",
+            "partition": 0,
+            "offset": 0,
+        }
+        writer.copy(
+            LINEAGE, [{"effect": a, "cause": b, "type": c, "plan_id": d, "hlc": e, **about} for a, b, c, d, e in rows]
+        )
+        up = connection.execute(f"SELECT step, effect FROM {schema}.causes_of('end2')".encode()).fetchall()
+        assert up == list(enumerate(["end2", "begin2", "command2", "end1", "begin1", "command1"]))
+        down = connection.execute(f"SELECT step, effect FROM {schema}.effects_of('begin1')".encode()).fetchall()
+        assert down == list(enumerate(["begin1", "end1", "command2", "begin2", "end2"]))
+        assert connection.execute(f"SELECT count(*) FROM {schema}.effects_of('begin1', 2)".encode()).fetchone() == (3,)
+        assert connection.execute(f"SELECT plan_id, before FROM {schema}.plans_before".encode()).fetchall() == [
+            ("two", "one")
+        ]
         connection.rollback()
 
 

@@ -93,6 +93,9 @@ def test_a_replay_decides_the_same(stage: Stage, tmp_path: Path) -> None:
     found = causality.check(stage.world, Codec(registry), TOPICS)
     registry.close()
     assert EDGES - found.keys() == set()
+    edges = causality.check_lineage(stage.world)
+    assert {("CallsFinished", "CallsFinished"), ("TimerFired", "CallsFinished"), ("LeasesTaken", "TakeLeases")} <= edges
+    assert {("CallsFinished", "CompensationStarted"), ("ReserveResources", "ResourcesGranted")} <= edges
     # A rule that is another one today does not go unnoticed, and is named by the first event that differs: here, and on the screen.
     other = settings.model_copy(update={"plan_seconds": 1_800.0})
     with rerun.run_again(other, coordinator.service(other), history) as again:

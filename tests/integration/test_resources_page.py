@@ -1,4 +1,4 @@
-"""`docs/resources.md` and `docs/past.md` as a newcomer follows them: every command is typed, and the screen says what the page says."""
+"""`docs/resources.md`, `docs/past.md` and `docs/lineage.md` as a newcomer follows them: every command is typed, and the screen says what the page says."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from terminal import said, terminal
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", "past.md")]
-# What the page runs of the examples: stock_tools.py, stocktaking.yaml, sales.yaml, reorder.yaml.
+PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", "past.md", "lineage.md")]
+# What the page runs of the examples: stock_tools.py, stocktaking.yaml, sales.yaml, reorder.yaml, delivery.yaml.
 TOOLS: Final = ROOT / "examples" / "stock_tools.py"
 
 
 @pytest.mark.timeout(180)
 def test_the_pages_say_what_the_screen_says(world: World) -> None:
-    """Who holds, who waits and why, now and at a moment of the past, on the real thing."""
+    """Who holds, who waits and why, now and at a moment of the past, and what led to what, on the real thing."""
     world.coordinator()
     world.projector()
     world.tools(str(TOOLS))

@@ -17,6 +17,7 @@ from motet.cli import (
     directing,
     evidence,
     leases,
+    lineage,
     lines,
     looking,
     past,
@@ -46,6 +47,7 @@ app.add_typer(past.app, name="at", rich_help_panel="The past")
 app.command(rich_help_panel="The past")(past.compare)
 for history_command in (replaying.replay, replaying.record, replaying.recover):
     app.command(rich_help_panel="The past")(history_command)
+app.command(rich_help_panel="The past")(lineage.lineage)
 app.command(rich_help_panel="Proof")(auditing.audit)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),

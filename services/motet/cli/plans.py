@@ -35,12 +35,15 @@ def submit(
     key: Annotated[
         str | None, typer.Option("--key", help="The idempotency key; the same key and plan get the first answer.")
     ] = None,
+    caused_by: Annotated[
+        str | None, typer.Option("--caused-by", help="The id of the event that it answers to, for `motet lineage`.")
+    ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 60.0,
     only_id: Annotated[bool, typer.Option("--id", help="Prints the plan's id and nothing else, for scripts.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Submits a plan. With --wait the exit code is 0 only if the plan succeeded."""
-    plan = read_plan_file(file, key, mode)
+    plan = read_plan_file(file, key, mode, caused_by)
     where = settings()
     with Client(where.kafka_bootstrap, where.schema_registry_url) as client:
         submitted = client.submit_command(plan)
@@ -92,30 +95,12 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Shows a plan and its calls, from the projection."""
-    if len(plan_id) < SHORTEST_PREFIX or not PLAN_ID.fullmatch(plan_id):
-        raise ConfigurationError(
-            f"{plan_id!r} is no plan id: 32 hex digits, or 30 and -c or -h, or the first {SHORTEST_PREFIX} of them or more"
-        )
     with reader() as connection:
-        found = rows_of(
-            connection.execute("SELECT * FROM plans WHERE plan_id LIKE %s ORDER BY plan_id LIMIT 3", (f"{plan_id}%",))
-        )
-        if not found:
-            raise ConfigurationError(
-                f"there is no plan {plan_id}: perhaps the projector is behind (`motet status`), or the command was no plan (`motet sql "
-                '"SELECT code, reason FROM dead_letters"`)'
-            )
-        if len(found) > 1:
-            raise ConfigurationError(
-                f"several plans begin with {plan_id}: {', '.join(one['plan_id'] for one in found)}"
-            )
-        calls = rows_of(
-            connection.execute("SELECT * FROM calls WHERE plan_id = %s ORDER BY index", (found[0]["plan_id"],))
-        )
+        head = plan_named(connection, plan_id)
+        calls = rows_of(connection.execute("SELECT * FROM calls WHERE plan_id = %s ORDER BY index", (head["plan_id"],)))
     if json:
-        show({**found[0], "calls": calls})
+        show({**head, "calls": calls})
         return
-    head = found[0]
     console.print(f"plan {head['plan_id']} {colored(head['status'])}")
     for name in (
         "tenant",
@@ -157,6 +142,24 @@ def plan(
                 for one in calls
             ],
         )
+
+
+def plan_named(connection: psycopg.Connection[Any], plan_id: str) -> dict[str, Any]:
+    """The row of a plan, by its id or what that begins with. Raises ConfigurationError for none, and for several."""
+    if len(plan_id) < SHORTEST_PREFIX or not PLAN_ID.fullmatch(plan_id):
+        raise ConfigurationError(
+            f"{plan_id!r} is no plan id: 32 hex digits, or 30 and -c or -h, or the first {SHORTEST_PREFIX} of them or more"
+        )
+    query = "SELECT * FROM plans WHERE plan_id LIKE %s ORDER BY plan_id LIMIT 3"
+    found = rows_of(connection.execute(query, (f"{plan_id}%",)))
+    if not found:
+        raise ConfigurationError(
+            f"there is no plan {plan_id}: perhaps the projector is behind (`motet status`), or the command was no plan (`motet sql "
+            '"SELECT code, reason FROM dead_letters"`)'
+        )
+    if len(found) > 1:
+        raise ConfigurationError(f"several plans begin with {plan_id}: {', '.join(one['plan_id'] for one in found)}")
+    return found[0]
 
 
 def told(call: dict[str, Any]) -> str:

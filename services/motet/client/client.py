@@ -122,8 +122,9 @@ class Client:
         policy: Policy | None = None,
         mode: Mode = "orchestrated",
         leases: PlanLeases | None = None,
+        caused_by: str | None = None,
     ) -> Submitted:
-        """Submits calls as a plan. Raises ConfigurationError for arguments that JSON cannot carry."""
+        """Submits calls as a plan; `caused_by` is the id of the event that it answers to (`Outcome.event_id`). Raises ConfigurationError for arguments that JSON cannot carry."""
         return self.submit_command(
             command(
                 calls,
@@ -137,6 +138,7 @@ class Client:
                 policy=policy,
                 mode=mode,
                 leases=leases,
+                caused_by=caused_by,
             )
         )
 

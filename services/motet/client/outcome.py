@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from motet.chassis.canonical import canonical_json
@@ -59,6 +59,8 @@ class Outcome:
     history_sha256: str | None
     repeated: bool
     remaining: tuple[int, ...] = ()
+    # The terminal event, for `caused_by` of what is asked for next.
+    event_id: str = ""
 
     @property
     def text(self) -> str:
@@ -79,6 +81,7 @@ class Outcome:
             "repeated": self.repeated,
             "history_sha256": self.history_sha256,
             "remaining": list(self.remaining),
+            "event_id": self.event_id,
             "results": [
                 {
                     "call_id": one.call_id,
@@ -97,10 +100,12 @@ class Outcome:
 def outcome_of(event: PlanEnded | PlanRejected | CommandRepeated) -> Outcome | None:
     """The outcome that an event tells; None for the repeat of a plan that is still open."""
     if isinstance(event, PlanRejected):
-        return Outcome(event.plan_id, "REJECTED", (), event.reasons, None, repeated=False)
+        return Outcome(event.plan_id, "REJECTED", (), event.reasons, None, repeated=False, event_id=event.meta.event_id)
     if isinstance(event, PlanEnded):
-        return of_answer({**event.to_avro(), "meta": None}, repeated=False)
-    return None if event.answer is None else of_answer(json.loads(event.answer), repeated=True)
+        return replace(of_answer({**event.to_avro(), "meta": None}, repeated=False), event_id=event.meta.event_id)
+    if event.answer is None:
+        return None
+    return replace(of_answer(json.loads(event.answer), repeated=True), event_id=event.terminal_event_id or "")
 
 
 def of_answer(answer: dict[str, Any], *, repeated: bool) -> Outcome:

@@ -114,6 +114,7 @@ class WrittenPlan(BaseModel):
     lease_seconds: Annotated[float, Field(strict=False)] | None = None
     lease_wait_seconds: Annotated[float, Field(strict=False)] | None = None
     budget: WrittenBudget | None = None
+    caused_by: str | None = None
 
 
 def command(
@@ -129,6 +130,7 @@ def command(
     policy: Policy | None = None,
     mode: Mode = "orchestrated",
     leases: PlanLeases | None = None,
+    caused_by: str | None = None,
 ) -> SubmitPlan:
     """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
 
@@ -159,11 +161,14 @@ def command(
         (policy or Policy()).record(),
         MODES[mode],
         *(leases or PlanLeases()).fields(),
+        caused_by,
     )
 
 
-def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | None = None) -> SubmitPlan:
-    """The command of a YAML (or JSON) plan file; a key or a mode given here counts, whatever the file says.
+def read_plan_file(
+    path: Path, idempotency_key: str | None = None, mode: Mode | None = None, caused_by: str | None = None
+) -> SubmitPlan:
+    """The command of a YAML (or JSON) plan file; a key, a mode or a cause given here counts, whatever the file says.
 
     Raises ConfigurationError that says where the file is wrong.
     """
@@ -198,4 +203,5 @@ def read_plan_file(path: Path, idempotency_key: str | None = None, mode: Mode | 
         ),
         mode=mode or written.mode,
         leases=PlanLeases(written.leases, written.lease_seconds, written.lease_wait_seconds),
+        caused_by=written.caused_by if caused_by is None else caused_by,
     )

@@ -17,8 +17,10 @@ from motet.records import (
     CallsCommitted,
     CallsEnded,
     CallSettled,
+    CallsFinished,
     CallsLinedUp,
     CallsProgressed,
+    CallsReported,
     CallsStarted,
     CallsWaiting,
     CommandRefused,
@@ -26,12 +28,19 @@ from motet.records import (
     CompensationEnded,
     CompensationResumed,
     CompensationStarted,
+    LeasesExpired,
+    LeasesGranted,
+    LeasesQueued,
+    LeasesReleased,
+    LeasesRenewed,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
     Reason,
     Record,
     RepairOrdered,
+    ReserveResources,
+    SubmitPlan,
     VersionConflict,
 )
 
@@ -62,6 +71,11 @@ def committed(record: CallsCommitted) -> str:
     return shortened("; ".join(shown)) + (f" and {more} more" if more else "")
 
 
+def finished(record: CallsFinished) -> str:
+    """How attempts ended, as the tool service says."""
+    return "; ".join(f"call {call.index}, attempt {call.attempt}: {call.outcome.lower()}" for call in record.calls)
+
+
 def attempts(record: AttemptsEnded) -> str:
     """How attempts ended, and what follows."""
     return "; ".join(
@@ -69,6 +83,11 @@ def attempts(record: AttemptsEnded) -> str:
         f"{'' if one.error is None else one.error.code}{', too late' if one.late else ''}, then {one.next.lower()}"
         for one in record.attempts
     )
+
+
+def leased(record: LeasesQueued | LeasesGranted | LeasesRenewed | LeasesReleased | LeasesExpired) -> str:
+    """Who, and for what."""
+    return f"{record.holder} for {', '.join(record.resources)}"
 
 
 def reasons(all_of_them: tuple[Reason, ...]) -> str:
@@ -115,6 +134,11 @@ SUMMARIES: Final[dict[type, Callable[[Any], str]]] = {
     CompensationStarted: lambda one: f"call {one.index} by {one.tool}, attempt {one.attempt}",
     CompensationEnded: lambda one: f"call {one.index} {one.outcome.lower()}, {len(one.remaining)} remain",
     CompensationResumed: lambda one: f"by {one.agent}, {len(one.remaining)} remain",
+    CallsFinished: finished,
+    CallsReported: lambda one: "; ".join(f"call {call.index}: {call.progress}" for call in one.calls),
+    SubmitPlan: lambda one: f"{len(one.calls)} calls, asked for by {one.agent}",
+    ReserveResources: lambda one: ", ".join(claim.resource for claim in one.claims),
+    **dict.fromkeys((LeasesQueued, LeasesGranted, LeasesRenewed, LeasesReleased, LeasesExpired), leased),
     BudgetChanged: lambda one: f"{one.agent}: spent {amounts(one.spent)}; reserved {amounts(one.reserved)}",
     BreakerChanged: lambda one: f"{one.tool} {one.state.lower()} after {one.failures} failures",
     RepairOrdered: lambda one: f"{one.action.lower()} {one.dead_letter_id[:8]}… of {one.service}",

@@ -278,7 +278,7 @@ class Host(Inert):
         self.commands.put(key_of(command), Known(plan_id, content, "OPEN"))
         meta = telling.meta(plan)
         plan.admitted_in = meta.event_id
-        hop.emit(EVENTS, admitted(plan, meta, content))
+        hop.emit(EVENTS, admitted(plan, meta, content, command.caused_by))
         telling.tell(self.schedule.admit(plan))
 
     def direct(self, command: Command, received: Received, hop: Hop, telling: Telling) -> None:
@@ -357,7 +357,7 @@ class Host(Inert):
         return True
 
 
-def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
+def admitted(plan: Plan, meta: Meta, content: str, caused_by: str | None) -> PlanAdmitted:
     """The event that says what a plan is."""
     calls = tuple(
         AdmittedCall(
@@ -378,7 +378,7 @@ def admitted(plan: Plan, meta: Meta, content: str) -> PlanAdmitted:
     )
     return PlanAdmitted(
         *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
-        *(plan.policy, plan.deadline, mode_of(plan.plan_id), names(plan.leases)),
+        *(plan.policy, plan.deadline, mode_of(plan.plan_id), names(plan.leases), caused_by),
     )
 
 

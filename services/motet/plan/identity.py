@@ -9,7 +9,7 @@ from motet.modes import named
 from motet.records import AcquireLeases, Command, Policy, SubmitPlan
 
 # Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
-NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent")
+NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent", "caused_by")
 
 # What a policy says since version 3.
 UNKNOWN = ("unknown_resources", "unknown_seconds")

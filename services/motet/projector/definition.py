@@ -47,6 +47,17 @@ class View:
     columns: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the surface, with the rows that it returns; `{schema}` in its query as in a view's. Who calls it sees what it may see."""
+
+    name: str
+    comment: str
+    arguments: str
+    columns: tuple[Column, ...]
+    query: str
+
+
 def columns(*lines: tuple[str, str, str]) -> tuple[Column, ...]:
     """Columns from name, type and comment."""
     return tuple(Column(*line) for line in lines)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from motet.chassis.text import printable, readable
 from motet.projector import fault_events, lease_events, plan_events
 from motet.projector.changes import Changes, moment
+from motet.projector.lineage import Placed, link
 from motet.projector.reservations import Reserving, reserving
 from motet.records import (
     ApprovalDecided,
@@ -61,31 +62,12 @@ PLAIN_TERMS: Final = (
 )
 
 
-class Placed(Protocol):
-    """A record and where it stands: the chassis's `Received`."""
-
-    @property
-    def topic(self) -> str:
-        """The topic."""
-
-    @property
-    def partition(self) -> int:
-        """The partition."""
-
-    @property
-    def offset(self) -> int:
-        """The offset."""
-
-    @property
-    def record(self) -> Any:
-        """The record."""
-
-
 def fold(batch: Iterable[Placed]) -> Changes:
     """The changes of a batch, in the order given."""
     changes = Changes()
     for one in batch:
         record = one.record
+        link(changes, one)
         if isinstance(record, CommittedEvent):
             event(changes, one)
         elif isinstance(record, Reserving):
@@ -110,20 +92,6 @@ def event(changes: Changes, one: Placed) -> None:
     meta: Meta = record.meta
     at = moment(meta.recorded_at)
     seen(changes, meta)
-    changes.lineage.append(
-        {
-            "effect": meta.event_id,
-            "cause": meta.causation_id,
-            "type": record.FULL_NAME.rpartition(".")[2],
-            "tenant": meta.tenant,
-            "domain": meta.domain,
-            "plan_id": printable(record.plan_id or ""),
-            "hlc": meta.hlc,
-            "recorded_at": at,
-            "partition": one.partition,
-            "offset": one.offset,
-        }
-    )
     counted(changes, record, at)
     match record:
         case PlanAdmitted():

@@ -17,6 +17,9 @@ NAME: Final = "projector"
 TOPICS: Final = (
     *("motet.events", "motet.requests", "motet.grants"),
     *("motet.contracts", "motet.leases", "motet.dead-letters"),
+    # What only leads from a cause to its effects.
+    *("motet.results", "motet.results.agents", "motet.timers"),
+    *("motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 
 from motet.projector.definition import Table
+from motet.projector.lineage import FUNCTIONS
 from motet.projector.tables import TABLES
 from motet.projector.views import VIEWS
 
@@ -79,6 +80,15 @@ def statements(schema: str) -> Iterator[str]:
         yield f"COMMENT ON VIEW {name} IS {quoted(view.comment)}"
         for column, meaning in view.columns.items():
             yield f'COMMENT ON COLUMN {name}."{column}" IS {quoted(meaning)}'
+    for function in FUNCTIONS:
+        name = f"{schema}.{function.name}"
+        rows = ", ".join(f'"{column.name}" {column.type}' for column in function.columns)
+        # A body that is parsed here and now, so that it follows the schema when that is renamed.
+        yield (
+            f"CREATE FUNCTION {name}({function.arguments}) RETURNS TABLE ({rows}) LANGUAGE sql STABLE PARALLEL SAFE "
+            f"BEGIN ATOMIC {function.query.format(schema=schema)}; END"
+        )
+        yield f"COMMENT ON FUNCTION {name} IS {quoted(function.comment)}"
     yield f"GRANT USAGE ON SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
     yield f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {READER}, {TENANT_ROLE}"
 

@@ -15,6 +15,7 @@ from motet.projector.fault_tables import (
     FORMER_ATTEMPTS,
 )
 from motet.projector.lease_tables import LEASE_REQUESTS
+from motet.projector.lineage import LINEAGE
 from motet.projector.reservations import RESERVATIONS
 
 PLANS: Final = Table(
@@ -180,25 +181,6 @@ CLAIMS: Final = Table(
     ),
     ("plan_id", "index", "compensation", "resource"),
     ("tenant, domain",),
-)
-
-LINEAGE: Final = Table(
-    "lineage",
-    "What caused what: one row an event, from its cause to it.",
-    columns(
-        ("effect", "text NOT NULL", "The event's id."),
-        ("cause", "text NOT NULL", "The id of the record that caused it, or topic:partition:offset of a command."),
-        ("type", "text NOT NULL", "The event's record type."),
-        TENANT,
-        DOMAIN,
-        ("plan_id", "text NOT NULL", "The plan that it is about."),
-        ("hlc", "bigint NOT NULL", "Hybrid logical clock: milliseconds since 1970 times 65,536, and a counter."),
-        ("recorded_at", "timestamptz NOT NULL", "When Kafka had its cause."),
-        ("partition", "integer NOT NULL", "Where it stands in motet.events."),
-        ("offset", "bigint NOT NULL", "Where it stands in its partition."),
-    ),
-    ("effect",),
-    ("cause", "plan_id"),
 )
 
 DEAD_LETTERS: Final = Table(

@@ -7,6 +7,7 @@ from typing import Final
 from motet.projector.definition import View
 from motet.projector.lease_views import LEASE_WAITS, LEASES
 from motet.projector.line_views import LINES, RESOURCES
+from motet.projector.lineage import PLANS_BEFORE
 from motet.projector.waiting_views import WHY_WAITING
 
 # What is known of the effect of a call, whatever its place in the history.
@@ -78,7 +79,7 @@ EVENTS: Final = View(
     "Every committed event with its times. ORDER BY hlc, event_id puts each cause before its effects, whatever clocks said.",
     """SELECT effect AS event_id, cause, type, tenant, domain, plan_id, hlc, to_timestamp((hlc >> 16) / 1000.0) AS hlc_at, recorded_at,
 extract(epoch FROM to_timestamp((hlc >> 16) / 1000.0) - recorded_at)::float8 AS ahead_seconds, partition, "offset"
-FROM {schema}.lineage""",
+FROM {schema}.lineage WHERE topic = 'motet.events'""",
     {
         "event_id": "The event's id.",
         "cause": "The id of the record that caused it, or topic:partition:offset of a command.",
@@ -95,4 +96,4 @@ FROM {schema}.lineage""",
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)
+VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, PLANS_BEFORE, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)

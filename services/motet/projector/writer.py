@@ -12,12 +12,12 @@ import psycopg
 from motet.projector.changes import Changes, Claims, Row
 from motet.projector.definition import Table
 from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
+from motet.projector.lineage import LINEAGE
 from motet.projector.tables import (
     CALLS,
     CLAIMS,
     CONTRACTS,
     DEAD_LETTERS,
-    LINEAGE,
     PLANS,
     PROGRESS,
     TABLES,

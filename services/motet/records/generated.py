@@ -587,6 +587,7 @@ class SubmitPlan:
     leases: tuple[str, ...] = ()
     lease_seconds: float | None = None
     lease_wait_seconds: float | None = None
+    caused_by: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -603,6 +604,7 @@ class SubmitPlan:
             "leases": self.leases,
             "lease_seconds": self.lease_seconds,
             "lease_wait_seconds": self.lease_wait_seconds,
+            "caused_by": self.caused_by,
         }
 
     @staticmethod
@@ -621,6 +623,7 @@ class SubmitPlan:
             tuple(datum["leases"]),
             datum["lease_seconds"],
             datum["lease_wait_seconds"],
+            datum["caused_by"],
         )
 
 
@@ -1874,6 +1877,7 @@ class PlanAdmitted:
     deadline_at: int | None = None
     mode: Mode = "ORCHESTRATED"
     leases: tuple[str, ...] = ()
+    caused_by: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1888,6 +1892,7 @@ class PlanAdmitted:
             "deadline_at": self.deadline_at,
             "mode": self.mode,
             "leases": self.leases,
+            "caused_by": self.caused_by,
         }
 
     @staticmethod
@@ -1904,6 +1909,7 @@ class PlanAdmitted:
             datum["deadline_at"],
             datum["mode"],
             tuple(datum["leases"]),
+            datum["caused_by"],
         )
 
 
@@ -3247,12 +3253,14 @@ class CallsFinished:
     meta: Meta
     plan_id: str
     calls: tuple[FinishedCall, ...]
+    invoked_by: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "meta": self.meta.to_avro(),
             "plan_id": self.plan_id,
             "calls": [item.to_avro() for item in self.calls],
+            "invoked_by": self.invoked_by,
         }
 
     @staticmethod
@@ -3261,6 +3269,7 @@ class CallsFinished:
             Meta.from_avro(datum["meta"]),
             datum["plan_id"],
             tuple([FinishedCall.from_avro(item) for item in datum["calls"]]),
+            datum["invoked_by"],
         )
 
 
@@ -3273,12 +3282,14 @@ class CallsReported:
     meta: Meta
     plan_id: str
     calls: tuple[Progress, ...]
+    invoked_by: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
             "meta": self.meta.to_avro(),
             "plan_id": self.plan_id,
             "calls": [item.to_avro() for item in self.calls],
+            "invoked_by": self.invoked_by,
         }
 
     @staticmethod
@@ -3287,6 +3298,7 @@ class CallsReported:
             Meta.from_avro(datum["meta"]),
             datum["plan_id"],
             tuple([Progress.from_avro(item) for item in datum["calls"]]),
+            datum["invoked_by"],
         )
 
 

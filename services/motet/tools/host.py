@@ -265,7 +265,10 @@ class Host(Inert):
                 *(cause.event_id, hop.wall_ms(), cause.tenant, cause.domain, cause.correlation_id, cause.traceparent)
             )
             said = Progress(work.call.index, work.call.attempt, work.progress or "null")
-            hop.emit(results_of(work.source.plan_id), CallsReported(meta, work.source.plan_id, (said,)))
+            hop.emit(
+                results_of(work.source.plan_id),
+                CallsReported(meta, work.source.plan_id, (said,), cause.causation_id),
+            )
         hop.exogenous = False
 
     def report(self, source: InvokeCalls, calls: list[FinishedCall], wall_ms: int, hop: Hop) -> None:
@@ -279,7 +282,9 @@ class Host(Inert):
                 meta = hop.meta(
                     cause.event_id, wall_ms, cause.tenant, cause.domain, cause.correlation_id, cause.traceparent
                 )
-                hop.emit(results_of(source.plan_id), CallsFinished(meta, source.plan_id, tuple(part)))
+                hop.emit(
+                    results_of(source.plan_id), CallsFinished(meta, source.plan_id, tuple(part), cause.causation_id)
+                )
                 log_failures(hop.tools.log, meta.event_id, source.plan_id, part)
                 part, size = [], 0
             if call is not None:
