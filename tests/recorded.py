@@ -177,3 +177,14 @@ def stamped(message: Message, packed: bytes) -> Message:
 def same(one: Message, other: Message) -> bool:
     """Whether a message is another one, again."""
     return (stamp_of(one), one.value) == (stamp_of(other), other.value)
+
+
+def unknown_contract(log: Recorded) -> Message:
+    """A plan is admitted by a version of a contract that nobody published."""
+    return log.rewrite(log.find("PlanAdmitted"), lambda datum: datum["calls"][0].update(contract_version=99))
+
+
+def another_contract(log: Recorded) -> Message:
+    """A version of a contract has another content than it had."""
+    like = log.find("ToolContract")
+    return log.forge(like, lambda datum: datum.update(sha256="0" * 64))

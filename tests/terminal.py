@@ -15,7 +15,15 @@ from world import World
 ROOT: Final = Path(__file__).resolve().parents[1]
 SECONDS: Final = 30.0
 # What only looks is asked again until the projections have what was done before.
-LOOKS: Final = ("motet sql", "motet calls", "motet approvals", "motet breakers", "motet resources", "motet lineage")
+LOOKS: Final = (
+    "motet sql",
+    "motet calls",
+    "motet approvals",
+    "motet breakers",
+    "motet resources",
+    "motet lineage",
+    "motet changes",
+)
 
 
 def terminal(world: World) -> Shell:

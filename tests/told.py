@@ -9,7 +9,7 @@ import structlog
 
 from motet.chassis.hop import Hop
 from motet.chassis.service import Received
-from motet.hosting.host import admitted
+from motet.hosting.admitting import Origin, admitted
 from motet.hosting.telling import EVENTS, Cause, Telling
 from motet.plan import Limits, Plan, Step
 from motet.projector.fold import fold
@@ -50,7 +50,7 @@ class Told:
 
     def admit(self, plan: Plan) -> None:
         """A plan is admitted."""
-        self.journal.events.append(admitted(plan, self.telling(plan.admitted).meta(plan), "sha", None))
+        self.journal.events.append(admitted(plan, self.telling(plan.admitted).meta(plan), "sha", Origin()))
 
     def follow(self, steps: list[Step], now: int) -> list[Received]:
         """What follows from an input, as a batch of its own; its events as the projector reads them."""

@@ -303,7 +303,8 @@ def test_a_key_that_others_may_read_signs_nothing(signed: Signed, tmp_path: Path
     key.chmod(0o640)
     said = motet(signed, "checkpoint", "create", "--to", str(tmp_path / "own"), "--key", str(key), code=2)
     assert "mode 0640" in said
-    assert key.read_text().strip().rpartition("+")[2] not in said
+    # Base64 has plus signs of its own.
+    assert key.read_text().strip().split("+", 4)[-1] not in said
 
 
 def test_somebody_else_signs_the_same_log(signed: Signed, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`docs/resources.md`, `docs/past.md` and `docs/lineage.md` as a newcomer follows them: every command is typed, and the screen says what the page says."""
+"""`docs/resources.md`, `docs/past.md`, `docs/lineage.md` and `docs/changes.md` as a newcomer follows them: every command is typed, and the screen says what the page says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from terminal import said, terminal
 from world import World
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", "past.md", "lineage.md")]
+PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", "past.md", "lineage.md", "changes.md")]
 # What the page runs of the examples: stock_tools.py, stocktaking.yaml, sales.yaml, reorder.yaml, delivery.yaml.
 TOOLS: Final = ROOT / "examples" / "stock_tools.py"
 

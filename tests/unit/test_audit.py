@@ -12,7 +12,7 @@ from motet.audit.auditor import Auditor
 from motet.chassis import lanes
 from motet.chassis.canonical import compact, sha256_text
 from motet.chassis.message import Message
-from recorded import Recorded, recorded, same, stamp_of, stamped
+from recorded import Recorded, another_contract, recorded, same, stamp_of, stamped, unknown_contract
 
 # Tampers with a history; the record that is to be named.
 Tamper = Callable[[Recorded], Message]
@@ -340,6 +340,8 @@ UNCHAINED = (
     (garbage_at_the_door, "decodes"),
 )
 CHAINED = (
+    (unknown_contract, "contracts"),
+    (another_contract, "contracts"),
     (cut, "decodes"),
     (of_another_topic, "decodes"),
     (without_cause, "causes"),

@@ -25,7 +25,7 @@ from motet.records import CallsFinished, Merged, Meta, OffsetRange
 
 META: Final = Meta("e", "c", "cause", "acme", "main", 5, 6, None)
 MERGED: Final = Merged(META, "coordinator", 0, (OffsetRange("motet.commands", 0, 2),))
-FIRST, SECOND = every_schema()["motet.journal.Merged"]
+FIRST, SECOND, *_ = every_schema()["motet.journal.Merged"]
 JSON: Final = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=2), inner, max_size=3),

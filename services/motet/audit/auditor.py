@@ -15,6 +15,7 @@ from motet.audit.approvals import Approvals
 from motet.audit.barriers import Barriers
 from motet.audit.causes import Causes, Ends
 from motet.audit.compensations import Compensations
+from motet.audit.contracts import Contracts
 from motet.audit.course import Course, apply
 from motet.audit.decoding import Decoding
 from motet.audit.effects import Effects
@@ -67,7 +68,8 @@ class Auditor:
         self.approvals = Approvals(found)
         self.effects = Effects(found)
         self.plans = PlanEnds(found)
-        deciding = (self.plans, History(found), Barriers(found), Compensations(found), Fencing(found))
+        self.contracts = Contracts(found)
+        deciding = (self.plans, History(found), Barriers(found), Compensations(found), Fencing(found), self.contracts)
         self.rules: tuple[Rule, ...] = (
             *(self.decoding, self.lanes, self.lanes.chain, self.causes, self.commands, *deciding[:2], self.effects),
             *(*deciding[2:], self.approvals, self.tenants),
@@ -110,7 +112,7 @@ class Auditor:
         """Topics of which the records below an offset are not read, the last of them of a time: what was said there is not missed."""
         self.lanes.truncated = frozenset(starts)
         self.causes.begin(starts)
-        self.plans.partial = bool(starts)
+        self.plans.partial = self.contracts.partial = bool(starts)
         self.since = since
         for rule in self.rules:
             rule.since = since

@@ -57,12 +57,8 @@ class Row:
         """The record's Kafka headers: the lane, CloudEvents attributes on the facts that others read, the trace."""
         headers: list[tuple[str, str | bytes | None]] = [(lanes.HEADER, self.lane)]
         if self.topic in FACTS:
-            headers += [
-                ("ce_specversion", b"1.0"),
-                ("ce_type", self.record_type.encode()),
-                ("ce_id", self.event_id.encode()),
-            ]
-            headers.append(("ce_source", b"/motet"))
+            headers += [("ce_specversion", b"1.0"), ("ce_type", self.record_type.encode())]
+            headers += [("ce_id", self.event_id.encode()), ("ce_source", b"/motet")]
         if self.traceparent:
             headers.append(("traceparent", self.traceparent.encode()))
         return headers
@@ -78,6 +74,8 @@ class Tools:
     connection: psycopg.Connection[Any]
     reach: Callable[[str], None]
     log: Any
+    # What facts say of the code that made them.
+    code: str = ""
 
 
 class Hop:
@@ -103,8 +101,8 @@ class Hop:
         self.touched_out: set[tuple[str, int]] = set()
         self.meta_due: Meta | None = None
         self.exogenous = False
-        # By which version of the service's rules this batch is decided, where a decision is a new one.
-        self.rules = tools.service.rules
+        # By which version of the service's rules this batch is decided, where a decision is a new one; and by which code.
+        self.rules, self.code = tools.service.rules, tools.code
 
     # -- 1. take ---------------------------------------------------------------------------------------------------------
 
@@ -143,7 +141,7 @@ class Hop:
         meta = self.meta(cause, max(message.timestamp_ms for message in messages), "", "", cause, None)
         service, shard = self.tools.service.name, self.shard.partition
         key = f"{service}/{shard}".encode()
-        self.emit(MERGES, Merged(meta, service, shard, tuple(ranges), self.rules), key, shard)
+        self.emit(MERGES, Merged(meta, service, shard, tuple(ranges), self.rules, self.code), key, shard)
 
     def read(self, message: Message, source: Input) -> Received | None:
         """A message as a record; None if it was taken before or is answered by a dead letter, by forwarding or by parking."""
@@ -192,7 +190,7 @@ class Hop:
     @staticmethod
     def ordered(source: Input) -> bool:
         """Whether a key's later records wait behind one that could not be handled."""
-        return not source.door and source.topic not in UNORDERED
+        return source.ordered and not source.door and source.topic not in UNORDERED
 
     def follows_lane(self, message: Message) -> bool:
         """Whether a message is the next of its lane. A message that is on no lane is no record of ours: a dead letter."""

@@ -17,7 +17,7 @@ import psycopg
 import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from motet.chassis import crashpoints, database, guard, provision, telemetry
+from motet.chassis import code_version, crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, group_offsets, take_messages
@@ -84,7 +84,8 @@ class Loop:
                 )
         for statement in self.service.options:
             self.connection.execute(statement.encode())
-        self.tools = Tools(self.service, self.partitions, self.codec, self.connection, self.reach, self.log)
+        code = code_version.of_process(self.settings.code_version, self.service.code)
+        self.tools = Tools(self.service, self.partitions, self.codec, self.connection, self.reach, self.log, code)
 
     # -- assignment --------------------------------------------------------------------------------------------------------
 

@@ -59,7 +59,7 @@ class Parked:
 
 def goes_ahead(hop: Hop, message: Message) -> bool:
     """Whether a record need not wait though its key is parked: an order to repair, which may be what its key waits for."""
-    if message.topic in UNORDERED:
+    if message.topic in UNORDERED or not hop.inputs[message.topic].ordered:
         return True
     try:
         return isinstance(hop.tools.codec.decode(message.value), RepairDeadLetter)

@@ -18,8 +18,12 @@ from motet.records import Command
 class Replay:
     """All partitions of some topics, from the beginning. `advance` may be called again with later ends."""
 
-    def __init__(self, bootstrap: str, codec: Codec, topics: Sequence[str]) -> None:
+    def __init__(
+        self, bootstrap: str, codec: Codec, topics: Sequence[str], unordered: frozenset[str] = frozenset()
+    ) -> None:
         self.codec = codec
+        # Topics of which nothing waits behind what could not be handled.
+        self.unordered = UNORDERED | unordered
         self.reached = {(topic, number): 0 for topic in topics for number in range(catalog()[0])}
         self.lanes: dict[tuple[str, int, str, int], lanes.Place] = {}
         self.parked: set[tuple[int, bytes]] = set()
@@ -63,7 +67,7 @@ class Replay:
         try:
             record = self.codec.decode(message.value)
         except Undecodable:
-            if message.topic not in UNORDERED:
+            if message.topic not in self.unordered:
                 self.parked.add((message.partition, key))
             return None
         if isinstance(record, Command):
@@ -74,7 +78,7 @@ class Replay:
         """Whether the hop is without a record: it was given up, or waits behind one that was."""
         if self.waiting.get(place, False):
             self.parked.add(key)
-        waits = key in self.parked and place[0] not in UNORDERED
+        waits = key in self.parked and place[0] not in self.unordered
         return waits or place in self.waiting or place in self.discarded
 
     def close(self) -> None:

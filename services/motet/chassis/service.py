@@ -107,12 +107,16 @@ class Input:
 
     What is `needed` is read up to where it ends when a shard is claimed before anything else is: Kafka keeps no order between topics, and a
     service that is new, or was away, would decide about commands without the contracts that were there long before.
+
+    Where order matters (`ordered`), what comes later on a key waits behind what could not be handled. A service that follows other topics
+    with the same keys besides says so of the one it must follow in order: in which order it reads the two nobody can say.
     """
 
     topic: str
     rank: int = 0
     door: bool = False
     needed: bool = False
+    ordered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +155,7 @@ class Service:
     jobs: tuple[Job, ...] = ()
     # The newest version of the rules that it decides by. The journal says which one a batch was decided by.
     rules: int = 1
+    # The version of code that is no part of the package, such as a toolset's.
+    code: str = ""
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     checkpoint_directory: Path | None = Field(default=None, description="Where checkpoints are kept beside the log")
     checkpoint_seconds: float = Field(default=60.0, gt=0, description="So long what is new waits to be signed at most")
     checkpoint_records: int = Field(default=20_000, ge=1, description="Records that one checkpoint adds at most")
+    code_version: str | None = Field(
+        default=None,
+        max_length=100,
+        description="What facts say of the code that made them; else version and digest of the source",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -11,6 +11,7 @@ from motet.chassis.errors import MotetError
 from motet.cli import (
     auditing,
     bench,
+    changes,
     checkpoints,
     dead_letters,
     demo,
@@ -48,6 +49,7 @@ app.command(rich_help_panel="The past")(past.compare)
 for history_command in (replaying.replay, replaying.record, replaying.recover):
     app.command(rich_help_panel="The past")(history_command)
 app.command(rich_help_panel="The past")(lineage.lineage)
+app.command(rich_help_panel="The past")(changes.changes)
 app.command(rich_help_panel="Proof")(auditing.audit)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),

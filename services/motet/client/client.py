@@ -123,8 +123,11 @@ class Client:
         mode: Mode = "orchestrated",
         leases: PlanLeases | None = None,
         caused_by: str | None = None,
+        workflow: str | None = None,
     ) -> Submitted:
-        """Submits calls as a plan; `caused_by` is the id of the event that it answers to (`Outcome.event_id`). Raises ConfigurationError for arguments that JSON cannot carry."""
+        """Submits calls as a plan; `caused_by` is the id of the event that it answers to (`Outcome.event_id`), `workflow` the name of the
+        definition that it is an instance of, such as "refund@3". Raises ConfigurationError for arguments that JSON cannot carry.
+        """
         return self.submit_command(
             command(
                 calls,
@@ -139,6 +142,7 @@ class Client:
                 mode=mode,
                 leases=leases,
                 caused_by=caused_by,
+                workflow=workflow,
             )
         )
 

@@ -115,6 +115,7 @@ class WrittenPlan(BaseModel):
     lease_wait_seconds: Annotated[float, Field(strict=False)] | None = None
     budget: WrittenBudget | None = None
     caused_by: str | None = None
+    workflow: str | None = None
 
 
 def command(
@@ -131,6 +132,7 @@ def command(
     mode: Mode = "orchestrated",
     leases: PlanLeases | None = None,
     caused_by: str | None = None,
+    workflow: str | None = None,
 ) -> SubmitPlan:
     """The command for calls. Without an idempotency key it gets a new one: two such commands are two plans.
 
@@ -162,6 +164,7 @@ def command(
         MODES[mode],
         *(leases or PlanLeases()).fields(),
         caused_by,
+        workflow,
     )
 
 
@@ -204,4 +207,5 @@ def read_plan_file(
         mode=mode or written.mode,
         leases=PlanLeases(written.leases, written.lease_seconds, written.lease_wait_seconds),
         caused_by=written.caused_by if caused_by is None else caused_by,
+        workflow=written.workflow,
     )

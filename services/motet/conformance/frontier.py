@@ -68,11 +68,12 @@ def frontier_of(service: Service, shard: int, log: ShardLog, codec: Codec, offse
         at += 1
         if here is not None:
             found.published[at - 1], found.next_position = here, at
-    take(found, log, codec)
+    unordered = UNORDERED | {one.topic for one in service.inputs if not one.ordered}
+    take(found, log, codec, unordered)
     return found
 
 
-def take(found: Frontier, log: ShardLog, codec: Codec) -> None:
+def take(found: Frontier, log: ShardLog, codec: Codec, unordered: frozenset[str]) -> None:
     """What the shard heard: lanes, the clock, and what waits behind a dead letter."""
     waits = {(one.topic, one.offset): one.key for one in found.letters.values() if one.parked}
     parked: set[bytes | None] = set()
@@ -88,7 +89,7 @@ def take(found: Frontier, log: ShardLog, codec: Codec) -> None:
         if after == "repeat":
             continue
         found.lanes_in[lane] = after
-        if message.key in parked and topic not in UNORDERED:
+        if message.key in parked and topic not in unordered:
             found.parked.append(message)
         if (topic, offset) in waits:
             parked.add(message.key)

@@ -13,7 +13,7 @@ from motet.chassis.settings import Settings
 
 # Where the servers are and who this process is decides nothing.
 PLACES: Final = frozenset(
-    {"kafka_bootstrap", "postgres_url", "schema_registry_url", "replica", "ready_file", "log_level"}
+    {"kafka_bootstrap", "postgres_url", "schema_registry_url", "replica", "ready_file", "log_level", "code_version"}
 )
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from motet.chassis import crashpoints, database, endings, guard, lanes, shard
+from motet.chassis import code_version, crashpoints, database, endings, guard, lanes, shard
 from motet.chassis.codec import PREFIX, Codec, Schemas
 from motet.chassis.errors import ConfigurationError, Undecodable
 from motet.chassis.hop import MERGES, Hop, Row, Tools
@@ -70,7 +70,8 @@ class Rerun:
         self.logs = logs_of(history.messages, service, self.codec, history.partitions)
         database.migrate(settings.postgres_url, schema, service.migrations)
         self.connection = database.connect(settings.postgres_url, schema, "motet-replay")
-        self.tools = Tools(service, history.partitions, self.codec, self.connection, crashpoints.nothing, SILENT)
+        code = code_version.of_process(settings.code_version, service.code)
+        self.tools = Tools(service, history.partitions, self.codec, self.connection, crashpoints.nothing, SILENT, code)
         self.replica = settings.replica
 
     def shard(self, number: int) -> Compared:
@@ -110,7 +111,7 @@ class ShardAgain:
         self.topics = tuple(one.topic for one in rerun.service.inputs)
         self.shard = shard.claim(rerun.connection, number, self.topics)
         self.handler = self.open()
-        self.rules = rerun.service.rules
+        self.rules, self.code = rerun.service.rules, rerun.tools.code
         self.seen: set[Place] = set()
         self.unpublished = 0
 
@@ -207,6 +208,7 @@ class ShardAgain:
         for merged in self.log.merges:
             yield from self.in_time()
             self.decide_by(merged.rules)
+            self.code = merged.code_version
             yield from self.hop(
                 [
                     self.log.inputs[one.topic, offset]
@@ -233,7 +235,7 @@ class ShardAgain:
 
     def hop(self, messages: Sequence[Message]) -> list[Row]:
         """One hop, committed. A record over which it fails is led to its end, as the loop does it."""
-        hop = HopAgain(self.rerun.tools, self.shard, self.log, self.rules)
+        hop = HopAgain(self.rerun.tools, self.shard, self.log, self.rules, self.code)
         end = guard.attempt(partial(hop.run, messages, self.handler), DATABASE)
         if isinstance(end, guard.Done):
             return end.value
@@ -247,7 +249,7 @@ class ShardAgain:
         self.shard = shard.load(self.rerun.connection, self.number, self.topics)
         self.handler = self.open()
         return HopAgain(
-            self.rerun.tools, self.shard, self.log, self.rules, careful=careful, faults=faults
+            self.rerun.tools, self.shard, self.log, self.rules, self.code, careful=careful, faults=faults
         ), self.handler
 
 
@@ -264,12 +266,13 @@ class HopAgain(Hop):
         owned: shard.Shard,
         log: ShardLog,
         rules: int,
+        code: str,
         *,
         careful: bool = False,
         faults: Mapping[int, str] | None = None,
     ) -> None:
         super().__init__(tools, owned, careful=careful, faults=faults)
-        self.log, self.rules = log, rules
+        self.log, self.rules, self.code = log, rules, code
 
     def append(
         self, topic: str, destination: int, key: bytes, value: bytes, kind: str, event_id: str, trace: str | None

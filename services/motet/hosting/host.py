@@ -16,14 +16,14 @@ from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.hosting import rows
+from motet.hosting.admitting import Origin, admitted, reservation_of
 from motet.hosting.commands import Commands, Known
 from motet.hosting.directing import Directing
 from motet.hosting.telling import EVENTS, LEASE_GRANTS, LEASE_REQUESTS, Cause, Telling
-from motet.modes import COORDINATOR, RESULTS, answers, mode_of
+from motet.modes import COORDINATOR, RESULTS, answers
 from motet.plan import (
     Limits,
     Plan,
-    Reservation,
     Step,
     admit,
     command_digest,
@@ -34,21 +34,17 @@ from motet.plan import (
 )
 from motet.plan import rules as plan_rules
 from motet.plan.direct import set_budget
-from motet.plan.leases import names
 from motet.records import (
-    AdmittedCall,
     CallsFinished,
     CallsProgressed,
     CallsReported,
     Command,
     CommandRefused,
     CommandRepeated,
-    ExpectedVersion,
     LeasesDenied,
     LeasesLost,
     LeasesTaken,
     Meta,
-    PlanAdmitted,
     PlanEnded,
     PlanRejected,
     QuarantineResources,
@@ -278,7 +274,8 @@ class Host(Inert):
         self.commands.put(key_of(command), Known(plan_id, content, "OPEN"))
         meta = telling.meta(plan)
         plan.admitted_in = meta.event_id
-        hop.emit(EVENTS, admitted(plan, meta, content, command.caused_by))
+        origin = Origin(command.caused_by, command.workflow, hop.code)
+        hop.emit(EVENTS, admitted(plan, meta, content, origin))
         telling.tell(self.schedule.admit(plan))
 
     def direct(self, command: Command, received: Received, hop: Hop, telling: Telling) -> None:
@@ -355,40 +352,6 @@ class Host(Inert):
         plan_id = plan_id_of(command) if isinstance(command, SubmitPlan) else getattr(command, "plan_id", "")
         self.refuse(command, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
         return True
-
-
-def admitted(plan: Plan, meta: Meta, content: str, caused_by: str | None) -> PlanAdmitted:
-    """The event that says what a plan is."""
-    calls = tuple(
-        AdmittedCall(
-            call.call_id,
-            call.tool,
-            call.contract_version,
-            call.arguments,
-            call.arguments_sha256,
-            tuple(call.after),
-            call.claims,
-            call.effect,
-            call.approval != "",
-            tuple(ExpectedVersion(resource, version) for resource, version in call.expected.items()),
-            call.unknown,
-            call.leases,
-        )
-        for call in plan.calls
-    )
-    return PlanAdmitted(
-        *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
-        *(plan.policy, plan.deadline, mode_of(plan.plan_id), names(plan.leases), caused_by),
-    )
-
-
-def reservation_of(asked: ReserveResources) -> Reservation:
-    """What a request asks for."""
-    meta = asked.meta
-    return Reservation(
-        *(asked.plan_id, meta.tenant, meta.domain, asked.claims, meta.event_id, meta.correlation_id),
-        *(meta.traceparent, asked.deadline_at),
-    )
 
 
 def is_answered_by(service: str, command: Command | None) -> bool:

@@ -97,8 +97,8 @@ def whole_reasons(command: SubmitPlan, size_bytes: int, limits: Limits) -> Itera
         yield Reason("BAD_POLICY", "mode is a word that this version does not know", None)
     yield from policy_reasons(command.policy, len(command.calls), limits)
     named = [("idempotency_key", command.idempotency_key), ("agent", command.agent)]
-    told = (("correlation_id", command.correlation_id), ("caused_by", command.caused_by))
-    named += [(name, value) for name, value in told if value is not None]
+    said = {name: getattr(command, name) for name in ("correlation_id", "caused_by", "workflow")}
+    named += [(name, value) for name, value in said.items() if value is not None]
     for name, value in named:
         fault = identifier_fault(value, limits)
         if fault:

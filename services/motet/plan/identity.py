@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from motet.chassis.canonical import compact, digest
 from motet.modes import named
+from motet.plan.model import Plan
 from motet.records import AcquireLeases, Command, Policy, SubmitPlan
 
 # Where a command came from and how it is traced is no part of what it asks for; its owner and key are digested apart.
-NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent", "caused_by")
+NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "traceparent", "caused_by", "workflow")
 
 # What a policy says since version 3.
 UNKNOWN = ("unknown_resources", "unknown_seconds")
@@ -47,6 +48,20 @@ def command_digest(command: Command) -> str:
     if any(expected):
         asked_of_plan.append(["expected_versions", expected])
     return digest(compact(asked_of_plan))
+
+
+def shape_digest(plan: Plan) -> str:
+    """SHA-256 over a plan's shape: what all plans of one definition have in common, whatever their arguments, ids, limits and host."""
+    policy = plan.policy
+    ways = [
+        policy.batch,
+        policy.quorum,
+        policy.on_failure,
+        policy.in_doubt,
+        policy.quarantine,
+        policy.unknown_resources,
+    ]
+    return digest(compact([plan.isolation, ways, [[call.tool, list(call.after)] for call in plan.calls]]))
 
 
 def plain(value: object) -> object:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from typing import Final
 
-CURRENT: Final = 3
+CURRENT: Final = 4
 CHANGES: Final[dict[int, str]] = {
     1: "The rules as they were when versions of them began.",
     2: "The host of a hybrid plan says which call of it is in doubt, to the host of the lines.",
     3: "Who holds and who waits is told of calls that end early, of compensations in line, and of late ends.",
+    4: "An admission says the plan's shape and the version of its rules.",
 }

@@ -14,12 +14,15 @@ from motet.projector.fold import fold
 from motet.projector.writer import Writer
 
 NAME: Final = "projector"
+# What only leads from a cause to its effects: each record is a row of its own.
+LINKING: Final = (
+    *("motet.results", "motet.results.agents", "motet.timers"),
+    *("motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
+)
 TOPICS: Final = (
     *("motet.events", "motet.requests", "motet.grants"),
     *("motet.contracts", "motet.leases", "motet.dead-letters"),
-    # What only leads from a cause to its effects.
-    *("motet.results", "motet.results.agents", "motet.timers"),
-    *("motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
+    *LINKING,
 )
 
 
@@ -28,7 +31,7 @@ def declaration() -> Service:
     return Service(
         name=NAME,
         # A projection does not depend on the order of its topics, so that nothing is journalled.
-        inputs=(*(Input(topic) for topic in TOPICS), Input(REPAIRS, rank=1)),
+        inputs=(*(Input(topic, ordered=topic not in LINKING) for topic in TOPICS), Input(REPAIRS, rank=1)),
         outputs=("motet.dead-letters",),
         open=Projector,
         schema=NAME,

@@ -27,6 +27,11 @@ LINEAGE: Final = Table(
         ("plan_id", "text NOT NULL", "The plan that it is about; empty where it is about none."),
         ("hlc", "bigint NOT NULL", "Hybrid logical clock: milliseconds since 1970 times 65,536, and a counter."),
         ("recorded_at", "timestamptz NOT NULL", "When Kafka had its cause."),
+        (
+            "code_version",
+            "text",
+            "The code that made it, where it says so: an admission the host's, a result the tool service's; else null.",
+        ),
         ("topic", "text NOT NULL", "The topic that it is in."),
         ("partition", "integer NOT NULL", "Where it stands in the topic."),
         ("offset", "bigint NOT NULL", "Where it stands in its partition."),
@@ -60,7 +65,7 @@ CAUSES_OF: Final = Function(
 UNION ALL SELECT u.step + 1, l.* FROM up AS u JOIN {{schema}}.lineage AS l ON l.effect = u.cause AND l.hlc < u.hlc
 WHERE u.step < steps)
 SELECT u.step, {NAMES} FROM up AS u UNION ALL
-SELECT u.step + 1, u.cause, '', NULL, NULL, u.tenant, u.domain, u.plan_id, NULL, NULL,
+SELECT u.step + 1, u.cause, '', NULL, NULL, u.tenant, u.domain, u.plan_id, NULL, NULL, NULL,
 CASE WHEN u.cause ~ {PLACE} THEN split_part(u.cause, ':', 1) END,
 CASE WHEN u.cause ~ {PLACE} THEN split_part(u.cause, ':', 2)::integer END,
 CASE WHEN u.cause ~ {PLACE} THEN split_part(u.cause, ':', 3)::bigint END
@@ -145,6 +150,7 @@ def link(changes: Changes, one: Placed) -> None:
             "plan_id": printable(getattr(record, "plan_id", None) or ""),
             "hlc": meta.hlc,
             "recorded_at": moment(meta.recorded_at),
+            "code_version": printable(code) if (code := getattr(record, "code_version", None)) else None,
             "topic": one.topic,
             "partition": one.partition,
             "offset": one.offset,

@@ -13,7 +13,7 @@ from motet.chassis.repairs import DEAD_LETTERS
 from motet.chassis.replay import Replay
 from motet.chassis.settings import Settings
 from motet.projector.fold import fold
-from motet.projector.handler import NAME, TOPICS
+from motet.projector.handler import LINKING, NAME, TOPICS
 from motet.projector.letters import Letters
 from motet.projector.writer import Writer
 
@@ -28,7 +28,7 @@ class Source:
     def __init__(self, settings: Settings, batch: int = BATCH) -> None:
         self.batch = batch
         self.registry = Registry(settings.schema_registry_url)
-        self.replay = Replay(settings.kafka_bootstrap, Codec(self.registry), TOPICS)
+        self.replay = Replay(settings.kafka_bootstrap, Codec(self.registry), TOPICS, frozenset(LINKING))
         self.letters = Replay(settings.kafka_bootstrap, Codec(self.registry), (DEAD_LETTERS,))
 
     @property

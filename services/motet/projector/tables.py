@@ -62,6 +62,22 @@ PLANS: Final = Table(
         ("leases", "text[] NOT NULL", "What it leases before it gets in line, each scope/resource."),
         ("awaits_leases", "boolean NOT NULL", "True until it has them all and gets in line."),
         ("reasons", "json", "Why it was rejected: code, message and call_id each. Null if admitted."),
+        (
+            "workflow",
+            "text",
+            "The definition that it is an instance of, as its author names it. Null if it names none.",
+        ),
+        (
+            "shape_sha256",
+            "text",
+            "SHA-256 of its shape: tools, edges, isolation and policy. Null if rejected, or not said.",
+        ),
+        (
+            "rules",
+            "integer",
+            "The version of the rules that it is decided by. Null if rejected, or not said: before rules 4.",
+        ),
+        ("code_version", "text", "The code that admitted it. Null if rejected, or not said."),
         ("correlation_id", "text", "What the client says that the plan belongs to, or the plan's id."),
         ("command_sha256", "text", "SHA-256 over what the command asks for."),
         (

@@ -8,6 +8,7 @@ from motet.projector.definition import View
 from motet.projector.lease_views import LEASE_WAITS, LEASES
 from motet.projector.line_views import LINES, RESOURCES
 from motet.projector.lineage import PLANS_BEFORE
+from motet.projector.version_views import VERSIONS
 from motet.projector.waiting_views import WHY_WAITING
 
 # What is known of the effect of a call, whatever its place in the history.
@@ -96,4 +97,4 @@ FROM {schema}.lineage WHERE topic = 'motet.events'""",
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, PLANS_BEFORE, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)
+VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, PLANS_BEFORE, VERSIONS, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)

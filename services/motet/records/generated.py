@@ -588,6 +588,7 @@ class SubmitPlan:
     lease_seconds: float | None = None
     lease_wait_seconds: float | None = None
     caused_by: str | None = None
+    workflow: str | None = None
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -605,6 +606,7 @@ class SubmitPlan:
             "lease_seconds": self.lease_seconds,
             "lease_wait_seconds": self.lease_wait_seconds,
             "caused_by": self.caused_by,
+            "workflow": self.workflow,
         }
 
     @staticmethod
@@ -624,6 +626,7 @@ class SubmitPlan:
             datum["lease_seconds"],
             datum["lease_wait_seconds"],
             datum["caused_by"],
+            datum["workflow"],
         )
 
 
@@ -1878,6 +1881,10 @@ class PlanAdmitted:
     mode: Mode = "ORCHESTRATED"
     leases: tuple[str, ...] = ()
     caused_by: str | None = None
+    workflow: str | None = None
+    shape_sha256: str = ""
+    rules: int = 0
+    code_version: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -1893,6 +1900,10 @@ class PlanAdmitted:
             "mode": self.mode,
             "leases": self.leases,
             "caused_by": self.caused_by,
+            "workflow": self.workflow,
+            "shape_sha256": self.shape_sha256,
+            "rules": self.rules,
+            "code_version": self.code_version,
         }
 
     @staticmethod
@@ -1910,6 +1921,10 @@ class PlanAdmitted:
             datum["mode"],
             tuple(datum["leases"]),
             datum["caused_by"],
+            datum["workflow"],
+            datum["shape_sha256"],
+            datum["rules"],
+            datum["code_version"],
         )
 
 
@@ -2390,6 +2405,7 @@ class Merged:
     shard: int
     ranges: tuple[OffsetRange, ...]
     rules: int = 1
+    code_version: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -2398,6 +2414,7 @@ class Merged:
             "shard": self.shard,
             "ranges": [item.to_avro() for item in self.ranges],
             "rules": self.rules,
+            "code_version": self.code_version,
         }
 
     @staticmethod
@@ -2408,6 +2425,7 @@ class Merged:
             datum["shard"],
             tuple([OffsetRange.from_avro(item) for item in datum["ranges"]]),
             datum["rules"],
+            datum["code_version"],
         )
 
 
@@ -3254,6 +3272,7 @@ class CallsFinished:
     plan_id: str
     calls: tuple[FinishedCall, ...]
     invoked_by: str = ""
+    code_version: str = ""
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -3261,6 +3280,7 @@ class CallsFinished:
             "plan_id": self.plan_id,
             "calls": [item.to_avro() for item in self.calls],
             "invoked_by": self.invoked_by,
+            "code_version": self.code_version,
         }
 
     @staticmethod
@@ -3270,6 +3290,7 @@ class CallsFinished:
             datum["plan_id"],
             tuple([FinishedCall.from_avro(item) for item in datum["calls"]]),
             datum["invoked_by"],
+            datum["code_version"],
         )
 
 

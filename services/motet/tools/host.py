@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import psycopg
 
+from motet.chassis import code_version
 from motet.chassis.errors import ConfigurationError, ContractChanged
 from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
@@ -71,6 +72,7 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
         schema=hop_schema,
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
+        code=f"{toolset.name}+{code_version.digest(toolset.sources())}",
         options=(f"SET search_path TO {hop_schema}, {own}",),
     )
 
@@ -283,7 +285,8 @@ class Host(Inert):
                     cause.event_id, wall_ms, cause.tenant, cause.domain, cause.correlation_id, cause.traceparent
                 )
                 hop.emit(
-                    results_of(source.plan_id), CallsFinished(meta, source.plan_id, tuple(part), cause.causation_id)
+                    results_of(source.plan_id),
+                    CallsFinished(meta, source.plan_id, tuple(part), cause.causation_id, hop.code),
                 )
                 log_failures(hop.tools.log, meta.event_id, source.plan_id, part)
                 part, size = [], 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from motet.chassis.errors import ConfigurationError
@@ -41,6 +42,11 @@ class Toolset:
     def tools(self) -> tuple[Tool, ...]:
         """All tools in all versions, by name and version."""
         return tuple(self._tools[key] for key in sorted(self._tools))
+
+    def sources(self) -> set[Path]:
+        """The files in which its tools are written."""
+        found = (inspect.getsourcefile(inspect.unwrap(tool.function)) for tool in self.tools)
+        return {Path(file) for file in found if file is not None}
 
     def find(self, name: str, version: int) -> Tool | None:
         """The tool of that full name and contract version, or None."""
