@@ -72,6 +72,15 @@ class Recorded:
         for place, (start, end) in ranges.items():
             yield [one for one in self.by[place] if start <= one.offset < end]
 
+    def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
+        """The first offset that came after a time."""
+        return {
+            place: next((one.offset for one in self.by[place] if one.timestamp_ms > at_ms), None) for place in places
+        }
+
+    def close(self) -> None:
+        """Nothing is open."""
+
     def audit(self, starts: Mapping[Place, int] = MappingProxyType({})) -> Audit:
         """What an audit finds, from given offsets on."""
         return audit(self, Codec(self.schemas), lambda _done, _all: None, starts)

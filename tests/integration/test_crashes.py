@@ -84,7 +84,8 @@ def crash_everywhere(
     assert report.read_text().split() == list(points), "every point was hit, in the order asked for"
     start()
     for one in submitted:
-        assert one.wait(SECONDS).status == "SUCCEEDED"
+        outcome = one.wait(SECONDS)
+        assert outcome.status == "SUCCEEDED", outcome
     return submitted
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import LogReader, LogUnreadable
+from motet.chassis.log_reader import Log, LogUnreadable, OpenLog
 
 PLACE: Final = re.compile(r"([a-z][a-z0-9.-]*):(\d{1,6}):(\d{1,18})")
 
@@ -47,7 +47,7 @@ class Cut:
         return datetime.fromtimestamp(self.at_ms / 1_000, UTC)
 
 
-def cut_at(log: LogReader, places: Iterable[tuple[str, int]], moment: datetime | Place) -> Cut:
+def cut_at(log: OpenLog, places: Iterable[tuple[str, int]], moment: datetime | Place) -> Cut:
     """Everything that Kafka had at a moment, that moment included, of the topics and partitions given.
 
     Raises ConfigurationError if there is no record at the place that is named, LogUnreadable if Kafka does not answer.
@@ -65,15 +65,13 @@ def cut_at(log: LogReader, places: Iterable[tuple[str, int]], moment: datetime |
     return Cut(ends | {place: end for place, end in own.items() if place in ends}, at_ms)
 
 
-def time_of(log: LogReader, place: Place) -> int:
+def time_of(log: Log, place: Place) -> int:
     """The time that Kafka gave a record, in milliseconds since 1970. Raises ConfigurationError if there is no such record."""
     partition, name = (place.topic, place.partition), f"{place.topic}:{place.partition}:{place.offset}"
     try:
         bounds = log.bounds([partition])[partition]
     except LogUnreadable as error:
-        raise ConfigurationError(
-            f"Kafka at {log.bootstrap} has no partition {place.partition} of {place.topic}: {error}"
-        ) from error
+        raise ConfigurationError(f"there is no partition {place.partition} of {place.topic}: {error}") from error
     if not bounds.begin <= place.offset < bounds.end:
         has = f"has offsets {bounds.begin} to {bounds.end - 1}" if bounds.end > bounds.begin else "is empty"
         raise ConfigurationError(f"there is no record at {name}: that partition {has}")

@@ -52,6 +52,16 @@ class Log(Protocol):
         """The records from a first offset up to one that is not wanted, by partition; in each partition in order, in batches."""
 
 
+class OpenLog(Log, Protocol):
+    """A log that can be asked about times, and is closed at the end."""
+
+    def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
+        """The first offset whose record came after a time, in milliseconds since 1970; None where none did."""
+
+    def close(self) -> None:
+        """Ends the reader."""
+
+
 class LogReader:
     """A reader of Motet's topics in Kafka. Not for several threads at once, and one `read` at a time."""
 
@@ -171,7 +181,10 @@ class LogReader:
             return message.topic(), message.partition()
         if error.retriable() and not error.fatal():
             return "", 0
-        raise LogUnreadable(f"Kafka at {self.bootstrap}: {message.topic()}:{message.partition()}: {error.str()}")
+        said = error.str()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's own name for it
+            said = "the records that are asked for are not there any more; if they were archived, set MOTET_ARCHIVE_DIRECTORY"
+        raise LogUnreadable(f"Kafka at {self.bootstrap}: {message.topic()}:{message.partition()}: {said}")
 
     def close(self) -> None:
         """Ends the reader."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import OpenLog
 from motet.chassis.message import Message
 from motet.chassis.provision import catalog
 from motet.chassis.repairs import UNORDERED
@@ -19,7 +19,7 @@ class Replay:
     """All partitions of some topics, from the beginning. `advance` may be called again with later ends."""
 
     def __init__(
-        self, bootstrap: str, codec: Codec, topics: Sequence[str], unordered: frozenset[str] = frozenset()
+        self, log: OpenLog, codec: Codec, topics: Sequence[str], unordered: frozenset[str] = frozenset()
     ) -> None:
         self.codec = codec
         # Topics of which nothing waits behind what could not be handled.
@@ -31,7 +31,7 @@ class Replay:
         self.waiting: dict[tuple[str, int, int], bool] = {}
         self.discarded: set[tuple[str, int, int]] = set()
         self.records = 0
-        self.log = LogReader(bootstrap)
+        self.log = log
 
     def advance(self, ends: dict[tuple[str, int], int]) -> Iterator[list[Received]]:
         """Records up to the ends given (the first offset not wanted, by topic and partition), in batches.

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     checkpoint_directory: Path | None = Field(default=None, description="Where checkpoints are kept beside the log")
     checkpoint_seconds: float = Field(default=60.0, gt=0, description="So long what is new waits to be signed at most")
     checkpoint_records: int = Field(default=20_000, ge=1, description="Records that one checkpoint adds at most")
+    archive_directory: Path | None = Field(
+        default=None, description="An archive (`motet archive write`), read for what Kafka has no more"
+    )
     code_version: str | None = Field(
         default=None,
         max_length=100,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from motet.chassis.errors import Refused
-from motet.chassis.log_reader import Bounds, LogReader
+from motet.chassis.log_reader import Bounds, Log
 from motet.checkpoints.proving import records_of, refuse_other
 from motet.proofs import leaves
 from motet.proofs.checkpoint import Checkpoint, Place
@@ -40,7 +40,7 @@ class Made:
     more: bool
 
 
-def covered(reader: LogReader) -> tuple[str, list[Place]]:
+def covered(reader: Log) -> tuple[str, list[Place]]:
     """The cluster, and the partitions of which there are trees."""
     cluster, places = reader.places()
     return cluster, [place for place in places if place[0] != CHECKPOINTS]
@@ -60,7 +60,7 @@ def refuse_loss(growth: Growth, bounds: Mapping[Place, Bounds]) -> None:
 
 
 def make(
-    reader: LogReader,
+    reader: Log,
     key: PrivateKey,
     before: Checkpoint | None,
     beside: Mapping[Place, Grown],
@@ -102,9 +102,7 @@ def shares(starts: Mapping[Place, int], bounds: Mapping[Place, Bounds], limit: i
     return ends
 
 
-def beside_of(
-    reader: LogReader, before: Checkpoint | None, kept: Mapping[Place, Grown] | None
-) -> Mapping[Place, Grown]:
+def beside_of(reader: Log, before: Checkpoint | None, kept: Mapping[Place, Grown] | None) -> Mapping[Place, Grown]:
     """What is kept beside a checkpoint; where it was lost, or does not come to the roots, made again from the log. Raises Refused."""
     try:
         Growth.after(before, kept or {})
@@ -113,7 +111,7 @@ def beside_of(
     return kept or {}
 
 
-def rebuilt(reader: LogReader, before: Checkpoint) -> dict[Place, Grown]:
+def rebuilt(reader: Log, before: Checkpoint) -> dict[Place, Grown]:
     """What is kept beside a checkpoint, made again from the log where it was lost. Raises Refused if the log does not come to the roots."""
     heads = before.by_place()
     trees = {place: Tree() for place in heads}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from motet.chassis.errors import ConfigurationError, Refused
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import Log
 from motet.chassis.message import Message
 from motet.proofs.checkpoint import Checkpoint, Head, Place
 from motet.proofs.entry import Entry
@@ -50,9 +50,7 @@ class Growing:
     found: list[tuple[Message, int, list[Range]]]
 
 
-def include(
-    reader: LogReader, checkpoint: Checkpoint, places: set[Place], wanted: Callable[[Message], bool]
-) -> list[Proved]:
+def include(reader: Log, checkpoint: Checkpoint, places: set[Place], wanted: Callable[[Message], bool]) -> list[Proved]:
     """The records that are wanted, each with its proof. Raises Refused if the log does not come to the checkpoint's roots."""
     growing = {head.place: Growing(head, Tree(), []) for head in checkpoint.heads if head.place in places}
     for message in records_of(reader, {place: one.head for place, one in growing.items()}):
@@ -73,7 +71,7 @@ def include(
     return out
 
 
-def beginning(reader: LogReader, old: Checkpoint, new: Checkpoint) -> list[Grew]:
+def beginning(reader: Log, old: Checkpoint, new: Checkpoint) -> list[Grew]:
     """For each tree of the old checkpoint the proof that it is the beginning of the new one's. Raises Refused if one is not."""
     heads = new.by_place()
     for head in old.heads:
@@ -100,7 +98,7 @@ def beginning(reader: LogReader, old: Checkpoint, new: Checkpoint) -> list[Grew]
     return out
 
 
-def records_of(reader: LogReader, heads: Mapping[Place, Head]) -> Iterator[Message]:
+def records_of(reader: Log, heads: Mapping[Place, Head]) -> Iterator[Message]:
     """Everything that trees have, from the log. Raises Refused where the log has less."""
     bounds = reader.bounds(heads)
     for (topic, partition), head in heads.items():

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import Log
 from motet.checkpoints.making import CHECKPOINTS
 from motet.records import CheckpointSigned
 
 
-def published(reader: LogReader, codec: Codec) -> Iterator[tuple[int, str]]:
+def published(reader: Log, codec: Codec) -> Iterator[tuple[int, str]]:
     """Their notes with their numbers, in the order of the log; none if nobody ever published one. Raises LogUnreadable."""
     places = [place for place in reader.places()[1] if place[0] == CHECKPOINTS]
     for place, bounds in reader.bounds(places).items():

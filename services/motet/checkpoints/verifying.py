@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import Log
 from motet.checkpoints.directory import Directory
 from motet.checkpoints.making import covered
 from motet.proofs.chain import Chain, compare, read_chain
@@ -30,7 +30,7 @@ class Verified:
 
 
 def verify(
-    reader: LogReader,
+    reader: Log,
     directory: Directory,
     keyring: Keyring,
     published: Iterable[tuple[int, str]],
@@ -71,7 +71,7 @@ class Counted:
 
 
 def read(
-    reader: LogReader,
+    reader: Log,
     places: Sequence[Place],
     marks: Mapping[Place, Sequence[Mark]],
     kept: Kept,

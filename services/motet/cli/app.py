@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from motet.chassis.errors import MotetError
 from motet.cli import (
+    archiving,
     auditing,
     bench,
     changes,
@@ -63,6 +64,8 @@ app.command(rich_help_panel="Leases and leaders")(leases.leaders)
 for evidence_command in (evidence.export, evidence.verify):
     app.command(rich_help_panel="Proof")(evidence_command)
 app.add_typer(checkpoints.app, name="checkpoint", rich_help_panel="Proof")
+app.add_typer(archiving.app, name="archive", rich_help_panel="Proof")
+app.add_typer(archiving.retention, name="retention", rich_help_panel="Proof")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)

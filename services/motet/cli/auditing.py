@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from motet.chassis.codec import Codec
+from motet.chassis.errors import ConfigurationError
 from motet.cli.checkpoints import From, refuse_other_cluster, signed
 from motet.cli.connection import settings
 from motet.cli.output import JsonOption, console, show, table, watched
@@ -18,6 +19,7 @@ from motet.proofs.checkpoint import written_time
 if TYPE_CHECKING:
     from motet.audit.finding import Finding
     from motet.audit.reading import Audit
+    from motet.chassis.log_reader import Log
 
 VIOLATED: Final = 1
 # Findings that people are shown; `--json` has more.
@@ -38,6 +40,9 @@ def audit(
     public_key: Annotated[
         Path | None, typer.Option("--public-key", help="The public keys that you trust, for --from-checkpoint.")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--archive", help="Reads the files of this archive instead: no Kafka, no registry.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Reads every topic from its first record and verifies it: schemas, lanes, digests, causes, ends, effects, approvals, tokens, tenants.
@@ -46,30 +51,50 @@ def audit(
     """
     from motet.audit import reading  # noqa: PLC0415
     from motet.audit.picture import page  # noqa: PLC0415
-    from motet.chassis.log_reader import LogReader  # noqa: PLC0415
-    from motet.chassis.registry import Registry  # noqa: PLC0415
 
-    where = settings()
-    begin = None if checkpoint is None else signed(checkpoint, kept, public_key, where)
+    if archive is not None and checkpoint is not None:
+        raise ConfigurationError(
+            "--archive reads an archive from its beginning, and --from-checkpoint does not: give one of them"
+        )
+    begin = None if checkpoint is None else signed(checkpoint, kept, public_key, settings())
     starts = {} if begin is None else {place: head.next_offset for place, head in begin.by_place().items()}
-    with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as log:
+    with ExitStack() as stack:
+        log, codec = kept_log(archive) if archive is not None else live_log(stack)
         if begin is not None:
             refuse_other_cluster(begin, log)
         with watched("records", quiet=json) as report:
-            found = reading.audit(log, Codec(registry), report, starts)
+            found = reading.audit(log, codec, report, starts)
         if begin is not None:
             found.left_out.append(
                 f"what stood before checkpoint {begin.number} of {written_time(begin.time_ms)}, and plans that began before it: "
                 "`motet checkpoint verify` says whether it is what was signed"
             )
         if html is not None:
-            html.write_text(page(found, log, Codec(registry)))
+            html.write_text(page(found, log, codec))
     if json:
         show(found.as_json())
     else:
         tell(found)
     if found.violations:
         raise typer.Exit(VIOLATED)
+
+
+def live_log(stack: ExitStack) -> tuple[Log, Codec]:
+    """Kafka, and an archive before it where one is set."""
+    from motet.archive import opened, schemas_of  # noqa: PLC0415
+    from motet.chassis.registry import Registry  # noqa: PLC0415
+
+    where = settings()
+    registry = stack.enter_context(closing(Registry(where.schema_registry_url)))
+    return stack.enter_context(closing(opened(where))), Codec(schemas_of(where, registry))
+
+
+def kept_log(directory: Path) -> tuple[Log, Codec]:
+    """The files of an archive, and nothing else."""
+    from motet.archive import Archive  # noqa: PLC0415
+
+    found = Archive(directory)
+    return found, Codec(found)
 
 
 def tell(found: Audit) -> None:

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Final
 import typer
 from rich.markup import escape
 
+from motet.archive import opened, schemas_of
 from motet.chassis.codec import Codec
 from motet.chassis.cuts import Place
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import Log
 from motet.chassis.settings import Settings
 from motet.checkpoints import keys, making, proving, verifying
 from motet.checkpoints.directory import Directory
@@ -90,7 +91,7 @@ def create(
     trusted = Keyring([Trusted(key.public)]) if public_key is None else keys.read_public(public_key)
     place = Directory(to)
     made: list[making.Made] = []
-    with closing(LogReader(where.kafka_bootstrap)) as reader:
+    with closing(opened(where)) as reader:
         before = newest_kept(place, trusted) if to.is_dir() else None
         beside = making.beside_of(reader, before, place.leaves(before.number) if before else None)
         while True:
@@ -141,7 +142,7 @@ def signed(number: int, kept: Path | None, public_key: Path | None, where: Setti
     return found
 
 
-def refuse_other_cluster(one: Checkpoint, reader: LogReader) -> None:
+def refuse_other_cluster(one: Checkpoint, reader: Log) -> None:
     """Raises ConfigurationError for a checkpoint of another log than the one that is to be read from there."""
     cluster = reader.places()[0]
     if one.cluster != cluster:
@@ -212,14 +213,14 @@ def verify(public_key: Public, kept: From = None, json: JsonOption = False) -> N
     began = time.monotonic()
     with (
         closing(Registry(where.schema_registry_url)) as registry,
-        closing(LogReader(where.kafka_bootstrap)) as reader,
+        closing(opened(where)) as reader,
         console.status("reading …") as line,
     ):
         found = verifying.verify(
             reader,
             directory(kept, where),
             trusted,
-            published(reader, Codec(registry)),
+            published(reader, Codec(schemas_of(where, registry))),
             lambda count: line.update(f"{count} records …"),
         )
     seconds = time.monotonic() - began
@@ -270,7 +271,7 @@ def prove(
         raise ConfigurationError(f"{record!r} is no record: topic:partition:offset, such as motet.events:2:17")
     where, place, offset = settings(), (found_at.topic, found_at.partition), found_at.offset
     checkpoint = proving.newest_with(trusted_chain(kept, where, public_key).checkpoints, place, offset)
-    with closing(LogReader(where.kafka_bootstrap)) as reader:
+    with closing(opened(where)) as reader:
         found = proving.include(reader, checkpoint, {place}, lambda message: message.offset == offset)
     if not found:
         raise ConfigurationError(
@@ -320,7 +321,7 @@ def consistent(
             raise ConfigurationError(
                 f"there is no checkpoint {number} that can be trusted: `motet checkpoint list` shows those that can"
             )
-    with closing(LogReader(where.kafka_bootstrap)) as reader:
+    with closing(opened(where)) as reader:
         grew = proving.beginning(reader, checkpoints[old], checkpoints[new])
     if json:
         show(

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from motet.archive import opened, schemas_of
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import LogReader
 from motet.checkpoints import keys
 from motet.cli.checkpoints import FAILED, From, Public, directory
 from motet.cli.connection import settings
@@ -41,8 +41,10 @@ def export(
         raise ConfigurationError(
             f"{place.path} has no checkpoint that can be trusted: `motet checkpoint create` makes one"
         )
-    with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as reader:
-        data = gather(reader, registry, newest, place.note(newest.number), public_key.read_text(), plan_id)
+    with closing(Registry(where.schema_registry_url)) as registry, closing(opened(where)) as reader:
+        data = gather(
+            reader, schemas_of(where, registry), newest, place.note(newest.number), public_key.read_text(), plan_id
+        )
     target = out or Path(f"{plan_id}.zip")
     try:
         target.write_bytes(data)

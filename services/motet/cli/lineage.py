@@ -12,10 +12,10 @@ import psycopg
 import typer
 from rich.markup import escape
 
+from motet.archive import opened, schemas_of
 from motet.chassis.codec import Codec
 from motet.chassis.cuts import Place
 from motet.chassis.errors import ConfigurationError, Undecodable
-from motet.chassis.log_reader import LogReader
 from motet.cli.connection import reader, settings
 from motet.cli.output import JsonOption, console, rows_of, show
 from motet.cli.plans import plan_named
@@ -138,8 +138,8 @@ def read(rows: Sequence[Row]) -> Records:
     where = settings()
     wanted = {(row["topic"], row["partition"], row["offset"]) for row in rows if row["topic"] is not None}
     records: Records = {}
-    with closing(Registry(where.schema_registry_url)) as registry, closing(LogReader(where.kafka_bootstrap)) as log:
-        codec = Codec(registry)
+    with closing(Registry(where.schema_registry_url)) as registry, closing(opened(where)) as log:
+        codec = Codec(schemas_of(where, registry))
         for ranges in passes(wanted):
             for batch in log.read(ranges):
                 for message in batch:

@@ -9,29 +9,9 @@ from typing import Any, Final
 import fastavro
 
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.message import Message
+from motet.chassis.message_rows import SCHEMA, message_of, row_of
 from motet.conformance.history import History
 
-HEADER: Final = {
-    "type": "record",
-    "name": "Header",
-    "fields": [{"name": "name", "type": "string"}, {"name": "value", "type": ["null", "bytes"]}],
-}
-SCHEMA: Final = {
-    "type": "record",
-    "name": "Message",
-    "namespace": "motet.archive",
-    "doc": "A message as it stood in its partition.",
-    "fields": [
-        {"name": "topic", "type": "string"},
-        {"name": "partition", "type": "int"},
-        {"name": "offset", "type": "long"},
-        {"name": "key", "type": ["null", "bytes"]},
-        {"name": "value", "type": ["null", "bytes"]},
-        {"name": "timestamp_ms", "type": "long"},
-        {"name": "headers", "type": {"type": "array", "items": HEADER}},
-    ],
-}
 METADATA: Final = "motet.history"
 # One block holds much, so that it compresses well.
 BLOCK_BYTES: Final = 4_000_000
@@ -47,16 +27,9 @@ def write(history: History, path: Path) -> int:
         if history.covered is None
         else [[*place, position] for place, position in sorted(history.covered.items())],
     }
-    rows = (
-        {
-            **{name: getattr(one, name) for name in ("topic", "partition", "offset", "key", "value", "timestamp_ms")},
-            "headers": [{"name": name, "value": value} for name, value in one.headers],
-        }
-        for one in history.messages
-    )
     with path.open("wb") as file:
         fastavro.writer(
-            *(file, fastavro.parse_schema(SCHEMA), rows),
+            *(file, fastavro.parse_schema(SCHEMA), map(row_of, history.messages)),
             codec="xz",
             sync_interval=BLOCK_BYTES,
             metadata={METADATA: json.dumps(about, separators=(",", ":"))},
@@ -79,9 +52,3 @@ def read(path: Path) -> History:
         *(messages, schemas, about["partitions"], about["settings"]),
         covered=None if covered is None else {(name, shard): position for name, shard, position in covered},
     )
-
-
-def message_of(row: Any) -> Message:
-    """A message of a row."""
-    headers = tuple((one["name"], one["value"]) for one in row.pop("headers"))
-    return Message(**row, headers=headers)

@@ -13,7 +13,16 @@ from motet.chassis.settings import Settings
 
 # Where the servers are and who this process is decides nothing.
 PLACES: Final = frozenset(
-    {"kafka_bootstrap", "postgres_url", "schema_registry_url", "replica", "ready_file", "log_level", "code_version"}
+    {
+        "kafka_bootstrap",
+        "postgres_url",
+        "schema_registry_url",
+        "replica",
+        "ready_file",
+        "log_level",
+        "code_version",
+        "archive_directory",
+    }
 )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 
+from motet.archive import opened, schemas_of
 from motet.chassis.codec import schema_id_of
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import MERGES
 from motet.chassis.lag import published_by
-from motet.chassis.log_reader import LogReader, Place
+from motet.chassis.log_reader import Log, Place
 from motet.chassis.provision import catalog, entry
 from motet.chassis.registry import Registry
 from motet.chassis.service import Service
@@ -24,7 +25,7 @@ def read(settings: Settings, services: Sequence[str], only: Service | None = Non
     """
     covered = published_by(settings.kafka_bootstrap, services)
     with (
-        closing(LogReader(settings.kafka_bootstrap)) as log,
+        closing(opened(settings)) as log,
         closing(Registry(settings.schema_registry_url)) as registry,
     ):
         places = [place for place in log.places()[1] if only is None or concerns(only, place[0])]
@@ -32,8 +33,9 @@ def read(settings: Settings, services: Sequence[str], only: Service | None = Non
         ranges = whole(log, [place for place in places if place[0] == MERGES])
         ranges |= whole(log, [place for place in places if place[0] != MERGES])
         messages = [message for batch in log.read(ranges) for message in batch]
+        known = schemas_of(settings, registry)
         ids = sorted({one for message in messages if (one := schema_id_of(message.value or b"")) is not None})
-        texts = {number: text for number in ids if (text := registry.schema(number)) is not None}
+        texts = {number: text for number in ids if (text := known.schema(number)) is not None}
     return History(messages, texts, catalog()[0], deciding(settings), covered)
 
 
@@ -43,12 +45,13 @@ def concerns(service: Service, topic: str) -> bool:
     return topic in named or service.name in entry(topic).producers
 
 
-def whole(log: LogReader, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
+def whole(log: Log, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
     """Everything that partitions hold. Raises ConfigurationError for one whose beginning is gone."""
     bounds = log.bounds(places)
     for (topic, number), found in bounds.items():
         if found.begin > 0:
             raise ConfigurationError(
-                f"{topic}, partition {number}, begins at offset {found.begin}: what stood before is gone, and nothing follows from a part"
+                f"{topic}, partition {number}, begins at offset {found.begin}: what stood before is gone, and nothing follows from a part: if it "
+                "was archived, set MOTET_ARCHIVE_DIRECTORY"
             )
     return {place: (0, found.end) for place, found in bounds.items()}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from motet.chassis.codec import Codec, Schemas, schema_id_of, shipped
 from motet.chassis.errors import ConfigurationError, Undecodable
-from motet.chassis.log_reader import LogReader
+from motet.chassis.log_reader import Log
 from motet.chassis.message import Message
 from motet.checkpoints.proving import Proved, include
 from motet.evidence.bundle import Bundle, Item
@@ -44,7 +44,7 @@ class Search:
         return True
 
 
-def gather(reader: LogReader, schemas: Schemas, checkpoint: Checkpoint, note: str, keys: str, plan_id: str) -> bytes:
+def gather(reader: Log, schemas: Schemas, checkpoint: Checkpoint, note: str, keys: str, plan_id: str) -> bytes:
     """The bundle of a plan, as bytes. Raises ConfigurationError if the checkpoint has nothing of it, Refused if the log was changed."""
     codec = Codec(schemas)
     number = partition_with(reader, codec, checkpoint, plan_id)
@@ -63,7 +63,7 @@ def gather(reader: LogReader, schemas: Schemas, checkpoint: Checkpoint, note: st
     return pack(files_of(bundle, sorted(told, key=lambda one: one.item.name)))
 
 
-def partition_with(reader: LogReader, codec: Codec, checkpoint: Checkpoint, plan_id: str) -> int:
+def partition_with(reader: Log, codec: Codec, checkpoint: Checkpoint, plan_id: str) -> int:
     """The partition in which a plan began. Raises ConfigurationError if it began in none, as far as it is signed."""
     bounds = reader.bounds([head.place for head in checkpoint.heads if head.topic == EVENTS])
     ends = {

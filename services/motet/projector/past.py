@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import psycopg
 
+from motet.archive import opened
 from motet.chassis.cuts import Cut, Place, cut_at
-from motet.chassis.log_reader import LogReader
 from motet.chassis.provision import catalog
 from motet.chassis.settings import Settings
 from motet.projector import surface
@@ -45,7 +45,7 @@ def tables_at(settings: Settings, moment: datetime | Place, report: Callable[[in
     So many are kept as `Settings.kept_moments` says, those that were built last. Raises ConfigurationError for a place that has no
     record, LogUnreadable, LaneBroken.
     """
-    with closing(LogReader(settings.kafka_bootstrap)) as log:
+    with closing(opened(settings)) as log:
         cut = cut_at(log, ((topic, number) for topic in TOPICS for number in range(catalog()[0])), moment)
     schema, records = name_of(cut), 0
     with psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-at") as connection:

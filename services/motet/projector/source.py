@@ -7,6 +7,7 @@ from typing import Final
 
 import psycopg
 
+from motet.archive import opened, schemas_of
 from motet.chassis.codec import Codec
 from motet.chassis.registry import Registry
 from motet.chassis.repairs import DEAD_LETTERS
@@ -28,8 +29,9 @@ class Source:
     def __init__(self, settings: Settings, batch: int = BATCH) -> None:
         self.batch = batch
         self.registry = Registry(settings.schema_registry_url)
-        self.replay = Replay(settings.kafka_bootstrap, Codec(self.registry), TOPICS, frozenset(LINKING))
-        self.letters = Replay(settings.kafka_bootstrap, Codec(self.registry), (DEAD_LETTERS,))
+        codec = Codec(schemas_of(settings, self.registry))
+        self.replay = Replay(opened(settings), codec, TOPICS, frozenset(LINKING))
+        self.letters = Replay(opened(settings), codec, (DEAD_LETTERS,))
 
     @property
     def records(self) -> int:

@@ -1,0 +1,135 @@
+"""How long Kafka keeps records: a time a topic, and never less than what an archive has whole, every group has read and a checkpoint has signed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from motet.archive.stored import Archive
+from motet.archive.verifying import fault_of
+from motet.chassis.errors import ConfigurationError
+from motet.chassis.log_reader import Bounds, LogReader, Place
+from motet.chassis.log_trim import delete_below, read_by_all
+from motet.chassis.provision import entry
+from motet.chassis.settings import Settings
+
+TIME: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+# Patterns of topics, each with its time.
+Times = Mapping[str, timedelta]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A partition: where it begins, where it may begin, and what keeps the rest."""
+
+    topic: str
+    partition: int
+    begin: int
+    upto: int
+    kept_by: str
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+
+def read_policy(path: Path) -> Times:
+    """A policy: `topics:`, and below it a time for each topic or pattern such as motet.invocations.*; what it does not name is kept for ever.
+
+    Raises ConfigurationError that says where the file is wrong.
+    """
+    try:
+        written: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    topics = written.get("topics") if isinstance(written, dict) and set(written) == {"topics"} else None
+    if not isinstance(topics, dict):
+        raise ConfigurationError(
+            f"{path} is no policy: it has `topics:` and nothing else, and below it a time for each, such as `motet.results: 90d`"
+        )
+    return {str(pattern): time_of(path, str(pattern), text) for pattern, text in topics.items()}
+
+
+def time_of(path: Path, pattern: str, text: object) -> timedelta:
+    """A time such as 90d. Raises ConfigurationError."""
+    found = TIME.fullmatch(str(text))
+    if found is None:
+        raise ConfigurationError(f"{path}: {pattern}: {text!r} is no time: write 3600s, 90m, 12h or 90d")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def look(
+    settings: Settings, directory: Path, times: Times, now: datetime, signed: Mapping[Place, int] | None
+) -> list[Kept]:
+    """What may go of each partition that a policy names. `signed`: up to where the newest checkpoint has each; None if nobody signs.
+
+    Raises ConfigurationError for another cluster's archive, or one whose files are not as they were written.
+    """
+    archive, log = Archive(directory), LogReader(settings.kafka_bootstrap)
+    try:
+        cluster, places = log.places()
+        if cluster != archive.manifest.cluster:
+            raise ConfigurationError(
+                f"{directory} is an archive of cluster {archive.manifest.cluster}, and this is {cluster}"
+            )
+        named = {place: time for place in places if (time := time_for(place[0], times)) is not None}
+        read = read_by_all(settings.kafka_bootstrap)
+        bounds = log.bounds(named)
+        out = []
+        for place, time in sorted(named.items()):
+            behind = log.behind([place], int((now - time).timestamp() * 1_000))[place]
+            limits = limits_of(archive, place, bounds[place], behind, read.get(place), signed)
+            upto, kept_by = min(limits, key=lambda one: one[0])
+            found = Kept(*place, bounds[place].begin, max(bounds[place].begin, upto), kept_by)
+            whole(archive, found)
+            out.append(found)
+        return out
+    finally:
+        log.close()
+
+
+def time_for(topic: str, times: Times) -> timedelta | None:
+    """How long a topic's records are kept; None: for ever. Nothing is taken from a compacted topic: Kafka keeps the newest of each key."""
+    if entry(topic).config.get("cleanup.policy") == "compact":
+        return None
+    return next((time for pattern, time in times.items() if fnmatchcase(topic, pattern)), None)
+
+
+def limits_of(
+    archive: Archive,
+    place: Place,
+    bounds: Bounds,
+    behind: int | None,
+    read: tuple[int, str] | None,
+    signed: Mapping[Place, int] | None,
+) -> Iterator[tuple[int, str]]:
+    """Offsets below which records may go, each with what keeps those behind it; of equals the first one counts."""
+    yield (bounds.end, "nothing: it is empty then") if behind is None else (behind, "the policy: younger")
+    archived = archive.manifest.bounds(place)
+    yield 0 if archived is None else archived.end, "it is not archived: `motet archive write`"
+    if read is not None:
+        yield read[0], f"group {read[1]} has not read it"
+    if signed is not None:
+        yield signed.get(place, 0), "no checkpoint has signed it"
+
+
+def whole(archive: Archive, found: Kept) -> None:
+    """Holds what is to go to its copy. Raises ConfigurationError where that is not as it was written."""
+    for one in archive.manifest.segments.get((found.topic, found.partition), ()):
+        if one.first < found.upto and one.next > found.begin and (said := fault_of(archive, one)) is not None:
+            raise ConfigurationError(f"{archive.directory / one.path} {said}: nothing was deleted")
+
+
+def delete(settings: Settings, found: list[Kept]) -> None:
+    """Deletes what may go. Raises LogUnreadable."""
+    delete_below(
+        settings.kafka_bootstrap, {(one.topic, one.partition): one.upto for one in found if one.upto > one.begin}
+    )

@@ -1,0 +1,90 @@
+"""Goes on with an archive: what the log has and the archive lacks, partition by partition, a segment at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from motet.archive import manifest as manifests
+from motet.archive import segment as segments
+from motet.archive.manifest import Manifest
+from motet.chassis.codec import Schemas, schema_id_of
+from motet.chassis.errors import ConfigurationError
+from motet.chassis.log_reader import OpenLog, Place
+from motet.chassis.message import Message
+
+# Offsets of a segment at most.
+SEGMENT: Final = 100_000
+
+
+def write(
+    log: OpenLog,
+    schemas: Schemas,
+    directory: Path,
+    until_ms: int | None,
+    report: Callable[[int, int], None],
+    size: int = SEGMENT,
+) -> Manifest:
+    """Archives everything up to now, or what Kafka had by a time; `report` is told how many records were written, and of how many.
+
+    The manifest names a segment once it is on the disk. Raises ConfigurationError for another cluster's archive, a gap, a second writer.
+    """
+    with manifests.alone(directory):
+        cluster, places = log.places()
+        manifest = manifests.read(directory) or Manifest(cluster)
+        if manifest.cluster != cluster:
+            raise ConfigurationError(
+                f"{directory} is an archive of cluster {manifest.cluster}, and this is {cluster}: give it a directory of its own"
+            )
+        manifests.clear(directory, manifest)
+        texts = manifests.read_schemas(directory)
+        due = due_of(log, manifest, places, until_ms)
+        done, total = 0, sum(end - begin for begin, end in due.values())
+        for place, (begin, end) in due.items():
+            for first in range(begin, end, size):
+                upto = min(first + size, end)
+                found = segments.write(
+                    directory, place, first, upto, noted(log, {place: (first, upto)}, schemas, texts)
+                )
+                manifests.write_schemas(directory, texts)
+                manifest.add(found)
+                manifest.write(directory)
+                done += upto - first
+                report(done, total)
+        manifest.write(directory)
+        return manifest
+
+
+def due_of(log: OpenLog, manifest: Manifest, places: list[Place], until_ms: int | None) -> dict[Place, tuple[int, int]]:
+    """What is to be written of each partition. Raises ConfigurationError where the log begins behind what is archived."""
+    bounds = log.bounds(places)
+    behind = {} if until_ms is None else log.behind(places, until_ms)
+    due = {}
+    for place, found in sorted(bounds.items()):
+        archived = manifest.bounds(place)
+        begin = found.begin if archived is None else archived.end
+        if begin < found.begin:
+            raise ConfigurationError(
+                f"{place[0]}, partition {place[1]}, is archived up to offset {begin}, and the log begins at {found.begin}: what lies between was "
+                "deleted without being archived"
+            )
+        cut = behind.get(place)
+        end = found.end if cut is None else min(cut, found.end)
+        if begin < end:
+            due[place] = begin, end
+    return due
+
+
+def noted(
+    log: OpenLog, ranges: dict[Place, tuple[int, int]], schemas: Schemas, texts: dict[int, str]
+) -> Iterator[Message]:
+    """The records of a range; the schemas that they were written in are noted on the way."""
+    for batch in log.read(ranges):
+        for message in batch:
+            number = schema_id_of(message.value or b"")
+            if number is not None and number not in texts:
+                text = schemas.schema(number)
+                if text is not None:
+                    texts[number] = text
+            yield message
