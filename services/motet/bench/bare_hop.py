@@ -15,6 +15,7 @@ from motet.chassis import lanes, provision
 from motet.chassis.codec import Codec
 from motet.chassis.hop import MERGES, Hop
 from motet.chassis.identity import domain_key, partition_of
+from motet.chassis.kafka_login import reaching
 from motet.chassis.loop import Loop
 from motet.chassis.registry import Registry
 from motet.chassis.service import Inert, Input, Opening, Received, Service
@@ -66,7 +67,7 @@ def feed(settings: Settings, records: int) -> None:
     codec = Codec(registry)
     producer = Producer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **reaching(settings.kafka_bootstrap),
             "enable.idempotence": True,
             "queue.buffering.max.messages": 1_000_000,
         }

@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from motet.chassis.errors import ConfigurationError, Refused
+from motet.chassis.kafka_login import reaching
 from motet.chassis.message import Message
 from motet.chassis.settings import Settings
 
@@ -15,7 +16,7 @@ from motet.chassis.settings import Settings
 def consumer_settings(service: str, settings: Settings) -> dict[str, Any]:
     """A service's consumer, each setting for a reason (ARCHITECTURE.md, "Settings that matter")."""
     out: dict[str, Any] = {
-        "bootstrap.servers": settings.kafka_bootstrap,
+        **reaching(settings.kafka_bootstrap),
         "group.id": f"motet.{service}",
         "group.instance.id": f"{service}-{settings.replica}",
         "group.protocol": settings.group_protocol,

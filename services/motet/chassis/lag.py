@@ -9,6 +9,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
 
 from motet.chassis.errors import MotetError
+from motet.chassis.kafka_login import reaching
 
 SECONDS = 15.0
 LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # the client has no types here
@@ -20,7 +21,7 @@ class LagUnknown(MotetError):
 
 def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]:
     """Records behind, by service and topic. A service that never committed anything is not in it. Raises LagUnknown."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     out: dict[str, dict[str, int]] = {}
     try:
         for service in services:
@@ -43,7 +44,7 @@ def lag_of(bootstrap: str, services: Iterable[str]) -> dict[str, dict[str, int]]
 
 def published_by(bootstrap: str, services: Iterable[str]) -> dict[tuple[str, int], int]:
     """Up to which outbox position services have published, as their groups' commits say, by service and shard. Raises LagUnknown."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     out: dict[tuple[str, int], int] = {}
     try:
         for service in services:
@@ -57,7 +58,7 @@ def published_by(bootstrap: str, services: Iterable[str]) -> dict[tuple[str, int
 
 def taken_by(bootstrap: str, service: str) -> dict[tuple[str, int], int]:
     """Up to which offset a service's group committed its inputs, by topic and partition. Raises LagUnknown."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     try:
         return {(one.topic, one.partition): max(0, one.offset) for one in committed_by(admin, service)}
     except KafkaException as error:

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
 
 from motet.chassis.errors import ConfigurationError, MotetError
+from motet.chassis.kafka_login import reaching
 from motet.chassis.message import Message
 from motet.chassis.provision import entry
 
@@ -67,10 +68,10 @@ class LogReader:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
         self.consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **reaching(bootstrap),
                 # The client wants a name; no group is joined and no offset is committed.
                 "group.id": "motet-reader",
                 "enable.auto.commit": False,
@@ -179,7 +180,8 @@ class LogReader:
         error = message.error()
         if error is None or error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own name for it
             return message.topic(), message.partition()
-        if error.retriable() and not error.fatal():
+        # The client asks for the group whose name it wants; nothing is read or written there, so a login need not allow it.
+        if (error.retriable() and not error.fatal()) or error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
             return "", 0
         said = error.str()
         if error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  librdkafka's own name for it

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from motet.chassis.kafka_login import reaching
 from motet.chassis.lag import SECONDS
 from motet.chassis.log_reader import LogUnreadable, Place
 
 
 def read_by_all(bootstrap: str) -> dict[Place, tuple[int, str]]:
     """The lowest offset that a group has committed, and whose it is, of each partition that a group reads: Motet's and yours. Raises LogUnreadable."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     out: dict[Place, tuple[int, str]] = {}
     try:
         groups = [one.group_id for one in admin.list_consumer_groups(request_timeout=SECONDS).result(SECONDS).valid]
@@ -32,7 +33,7 @@ def delete_below(bootstrap: str, ends: Mapping[Place, int]) -> None:
     """Deletes what stands below an offset of each partition. Raises LogUnreadable; then what was deleted stays deleted."""
     if not ends:
         return
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     wanted = [TopicPartition(*place, end) for place, end in sorted(ends.items())]
     try:
         for one in admin.delete_records(wanted, request_timeout=SECONDS).values():

@@ -13,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from motet.catalog.location import schemas_directory
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.kafka_login import reaching
 
 if TYPE_CHECKING:
     # Who only wants to know which topics there are does without its sign-in, which takes long to load.
@@ -67,7 +68,7 @@ def ensure(bootstrap: str, registry: Registry, topics: tuple[str, ...]) -> int:
     Raises ConfigurationError if a topic has another count: topics of one count are what makes shards.
     """
     topics = tuple(dict.fromkeys(topics))
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient(reaching(bootstrap))
     partitions = catalog()[0]
     present = admin.list_topics(timeout=SECONDS).topics
     missing = [NewTopic(name, partitions, config=entry(name).config) for name in topics if name not in present]

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from motet.chassis.errors import MotetError
 from motet.chassis.hop import Row
+from motet.chassis.kafka_login import reaching
 
 
 class ProducerLost(MotetError):
@@ -46,7 +47,7 @@ class Publisher:
 
     def __init__(self, bootstrap: str, client_id: str, logger: logging.Logger) -> None:
         self.configuration: dict[str, Any] = {
-            "bootstrap.servers": bootstrap,
+            **reaching(bootstrap),
             "client.id": client_id,
             "enable.idempotence": True,
             "enable.gapless.guarantee": True,

@@ -11,8 +11,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from motet.chassis.errors import ConfigurationError
 
-# Read by other parts than the services: the platform, the tests' crash points.
-ELSEWHERE = frozenset({"MOTET_CRASH_AT", "MOTET_CRASH_REPORT", "MOTET_KAFKA_LIBS", "MOTET_HOME"})
+# Read by other parts than the services: the platform, the tests' crash points, each client of Kafka.
+ELSEWHERE = frozenset(
+    {"MOTET_CRASH_AT", "MOTET_CRASH_REPORT", "MOTET_KAFKA_LIBS", "MOTET_HOME", "MOTET_KAFKA_PROPERTIES"}
+)
 
 
 class Settings(BaseSettings):

@@ -61,7 +61,7 @@ app.add_typer(looking.calls, name="calls", rich_help_panel="When something goes 
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="When something goes otherwise")
 app.add_typer(leases.app, name="leases", rich_help_panel="Leases and leaders")
 app.command(rich_help_panel="Leases and leaders")(leases.leaders)
-for evidence_command in (evidence.export, evidence.verify):
+for evidence_command in (evidence.export, evidence.sign, evidence.verify):
     app.command(rich_help_panel="Proof")(evidence_command)
 app.add_typer(checkpoints.app, name="checkpoint", rich_help_panel="Proof")
 app.add_typer(archiving.app, name="archive", rich_help_panel="Proof")

@@ -15,6 +15,7 @@ from motet.checkpoints import keys
 from motet.cli.checkpoints import FAILED, From, Public, directory
 from motet.cli.connection import settings
 from motet.cli.output import JsonOption, console, show
+from motet.evidence import statement
 from motet.evidence.bundle import REPORT
 from motet.evidence.checking import PLAN, Checked, check
 from motet.evidence.container import unpack
@@ -55,19 +56,36 @@ def export(
     print_findings(checked)
 
 
+def sign(
+    files: Annotated[list[Path], typer.Argument(help="The files to sign: an answer in words, and its evidence.")],
+    key_file: Annotated[Path, typer.Option("--key", help="Your private key; `motet checkpoint keygen` makes one.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the signed note goes, beside the files.")],
+) -> None:
+    """Signs files: writes a note of their SHA-256, which `motet verify` checks beside them."""
+    note = statement.sign(files, keys.read_private(key_file))
+    try:
+        out.write_text(note, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{out} cannot be written: {error.strerror}") from error
+    console.print(f"{out}: {len(files)} files, signed", markup=False, soft_wrap=True)
+
+
 def verify(
-    bundle: Annotated[Path, typer.Argument(help="A file that `motet export` wrote.")],
+    bundle: Annotated[Path, typer.Argument(help="A file that `motet export` or `motet sign` wrote.")],
     public_key: Annotated[
         Path | None, typer.Option("--public-key", help="The public keys that you trust; else those in the bundle.")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="Shows the report as well.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Checks a bundle, offline: no network, no Kafka, no database. The exit code is 1 if anything in it was changed."""
+    """Checks a bundle, or signed files, offline: no network, no Kafka, no database. The exit code is 1 if anything was changed."""
     try:
         data = bundle.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{bundle} cannot be read: {error.strerror}") from error
+    if statement.is_note(data):
+        verify_files(data, bundle, public_key, json=json)
+        return
     checked = check(data, None if public_key is None else keys.read_public(public_key))
     if json:
         found = [{"file": file, "message": message} for file, message in checked.findings]
@@ -80,6 +98,24 @@ def verify(
         if report and not checked.findings:
             typer.echo(unpack(data)[REPORT].decode())
     if checked.findings:
+        raise typer.Exit(FAILED)
+
+
+def verify_files(data: bytes, note: Path, public_key: Path | None, *, json: bool) -> None:
+    """Whether the files beside a note are those that were signed."""
+    if public_key is None:
+        raise ConfigurationError(f"whose signature do you trust under {note}? Name the public keys with --public-key")
+    files, signers, wrong = statement.check(data, note.parent, keys.read_public(public_key))
+    if json:
+        show({"files": files, "signed_by": signers, "violations": wrong})
+    else:
+        for one in wrong:
+            console.print(f"[red]{escape(one)}[/]", soft_wrap=True)
+        if not wrong:
+            console.print(
+                f"{', '.join(files)}: as they were signed by {', '.join(signers)}", markup=False, soft_wrap=True
+            )
+    if wrong:
         raise typer.Exit(FAILED)
 
 

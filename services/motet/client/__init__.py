@@ -10,12 +10,13 @@ Nothing here is privileged: a client produces `SubmitPlan` to `motet.commands` a
 """
 
 from motet.client.answers import CommandNotAnswered, Refused, Sent
-from motet.client.client import Client, PlanTimeout, SubmitFailed, Submitted
+from motet.client.client import Client, PlanTimeout, Submitted
 from motet.client.events import Event
 from motet.client.outcome import CallOutcome, Outcome
 from motet.client.plans import Call, Mode, PlanLeases, command, read_plan_file
 from motet.client.policy import Budget, Policy
 from motet.client.repairs import Repaired
+from motet.client.sending import SubmitFailed
 
 __all__ = [
     "Budget",

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, Self
-
-from confluent_kafka import KafkaError, KafkaException, Producer
 
 from motet.chassis import settings as configuration
 from motet.chassis.codec import Codec
@@ -24,6 +23,7 @@ from motet.client.leases.on_motet import Ear, MotetLeases
 from motet.client.outcome import Outcome, outcome_of
 from motet.client.plans import Call, Mode, PlanLeases, command
 from motet.client.policy import Policy
+from motet.client.sending import FLUSH_SECONDS, Sending, SubmitFailed
 from motet.modes import answers, host_of
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
@@ -31,11 +31,6 @@ from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, P
 
 COMMANDS: Final = "motet.commands"
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
-FLUSH_SECONDS: Final = 30.0
-
-
-class SubmitFailed(MotetError):
-    """Kafka did not take the command: nothing of it will run. Submit it again with the same idempotency key."""
 
 
 class PlanTimeout(MotetError):
@@ -94,16 +89,7 @@ class Client:
         self.direct = Directing(self)
         self.ear = Ear(self)
         self.leases = MotetLeases(self, self.ear, domain, agent)
-        self.producer = Producer(
-            {
-                "bootstrap.servers": bootstrap,
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 1,
-                "message.timeout.ms": 30_000,
-                "log_level": 0,
-            }
-        )
+        self.sending = Sending(bootstrap)
         self.listener = Listener(bootstrap, self.take)
 
     # -- submit and wait ---------------------------------------------------------------------------------------------------
@@ -157,21 +143,12 @@ class Client:
         with self.lock:
             self.waiting.setdefault(plan_id, []).append(future)
 
-        def delivered(error: KafkaError | None, _: object) -> None:
-            if error is not None:
-                self.fail(plan_id, SubmitFailed(f"Kafka did not take plan {plan_id}: {error.str()}"))
+        def told(_: str | None, reason: str | None) -> None:
+            if reason is not None:
+                self.fail(plan_id, SubmitFailed(f"Kafka did not take plan {plan_id}: {reason}"))
 
-        while True:
-            try:
-                self.producer.produce(COMMANDS, value, domain_key(plan.tenant, plan.domain), on_delivery=delivered)
-                break
-            except BufferError:
-                self.producer.poll(0.1)
-            except KafkaException as error:
-                reason = SubmitFailed(f"Kafka did not take plan {plan_id}: {error.args[0].str()}")
-                self.fail(plan_id, reason)
-                break
-        self.producer.poll(0)
+        self.sending.give(COMMANDS, domain_key(plan.tenant, plan.domain), value, told)
+        self.sending.poll()
         return Submitted(plan_id, plan.idempotency_key, future)
 
     def send(self, asked: Command) -> Sent:
@@ -183,14 +160,12 @@ class Client:
         future: Future[CommittedEvent] = Future()
         self.answers.sending()
 
-        def delivered(error: KafkaError | None, message: Any) -> None:
-            if error is None:
-                self.answers.placed(f"{message.topic()}:{message.partition()}:{message.offset()}", future)
-                return
-            self.answers.placed(None, future)
-            future.set_exception(SubmitFailed(f"Kafka did not take the command: {error.str()}"))
+        def told(place: str | None, reason: str | None) -> None:
+            self.answers.placed(place, future)
+            if reason is not None:
+                future.set_exception(SubmitFailed(f"Kafka did not take the command: {reason}"))
 
-        self.producer.produce(COMMANDS, value, domain_key(asked.tenant, asked.domain), on_delivery=delivered)
+        self.sending.give(COMMANDS, domain_key(asked.tenant, asked.domain), value, told)
         self.flush()
         return Sent(asked.idempotency_key, future, answers(asked))
 
@@ -202,13 +177,13 @@ class Client:
             raise ConfigurationError(f"the command cannot be written as Avro: {error}") from error
         place: Future[str] = Future()
 
-        def delivered(error: KafkaError | None, message: Any) -> None:
-            if error is None:
-                place.set_result(f"{message.topic()}:{message.partition()}:{message.offset()}")
+        def told(found: str | None, reason: str | None) -> None:
+            if found is not None:
+                place.set_result(found)
             else:
-                place.set_exception(SubmitFailed(f"Kafka did not take the command: {error.str()}"))
+                place.set_exception(SubmitFailed(f"Kafka did not take the command: {reason}"))
 
-        self.producer.produce(topic, value, domain_key(asked.tenant, asked.domain), on_delivery=delivered)
+        self.sending.give(topic, domain_key(asked.tenant, asked.domain), value, told)
         self.flush()
         return place.result(FLUSH_SECONDS)
 
@@ -218,8 +193,7 @@ class Client:
 
     def flush(self) -> None:
         """Waits until Kafka has everything that was submitted."""
-        if self.producer.flush(FLUSH_SECONDS):
-            raise SubmitFailed(f"Kafka at {self.bootstrap} did not take every command within {FLUSH_SECONDS:g} s")
+        self.sending.flush()
 
     # -- events ------------------------------------------------------------------------------------------------------------
 
@@ -263,7 +237,7 @@ class Client:
 
     def take(self, message: Message) -> None:
         """On the listener's thread: ends the futures that a terminal event answers."""
-        self.producer.poll(0)
+        self.sending.poll()
         terminal = self.waiting and event_type(message) in TERMINAL
         if not terminal and not self.answers.awaited:
             return
@@ -292,7 +266,8 @@ class Client:
 
     def close(self) -> None:
         """Hands over what was submitted, and ends the threads. Futures that are still open are cancelled."""
-        self.producer.flush(FLUSH_SECONDS)
+        with suppress(SubmitFailed):
+            self.sending.flush()
         self.listener.close()
         self.ear.close()
         self.registry.close()

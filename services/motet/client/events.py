@@ -10,6 +10,7 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from motet.chassis.errors import MotetError
+from motet.chassis.kafka_login import reaching
 from motet.chassis.message import Message
 
 EVENTS: Final = "motet.events"
@@ -47,7 +48,7 @@ class Tail:
     ) -> None:
         self.consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **reaching(bootstrap),
                 "group.id": "motet-tail",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",

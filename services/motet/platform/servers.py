@@ -47,6 +47,7 @@ KAFKA_SETTINGS: Final = {
     "log.retention.ms": "-1",
     "group.min.session.timeout.ms": "1000",
 }
+LISTENERS: Final = ("listeners", "advertised.listeners", "listener.security.protocol.map")
 POSTGRES_SETTINGS: Final = {"max_connections": "200", "shared_buffers": "256MB", "fsync": "on", "max_wal_size": "2GB"}
 
 REGISTRY_SETTINGS: Final = {
@@ -180,9 +181,24 @@ def kafka(layout: Layout, port: int, controller_port: int) -> Server:
         if ran is not None:
             raise PlatformFailed(f"Kafka's storage cannot be formatted:\n{ran}")
         partial.replace(data)
-    properties = write_properties(home / "server.properties", settings | {"log.dirs": str(data)})
+    properties = write_properties(home / "server.properties", with_own(layout, settings | {"log.dirs": str(data)}))
     check = partial_function(kafka_answers, f"127.0.0.1:{port}")
     return Server("kafka", (*runtime, "kafka.Kafka", str(properties)), {}, check)
+
+
+def with_own(layout: Layout, settings: dict[str, str]) -> dict[str, str]:
+    """The broker's settings with those of `kafka.properties` under the platform's directory, such as a second listener with a login.
+
+    Listeners are added to those that are there; anything else of a name that is there takes its place.
+    """
+    own = layout.directory / "kafka.properties"
+    if not own.exists():
+        return settings
+    for line in own.read_text(encoding="utf-8").splitlines():
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if equals and not name.startswith("#"):
+            settings[name] = f"{settings[name]},{value}" if name in LISTENERS and name in settings else value
+    return settings
 
 
 def postgres(layout: Layout, port: int) -> Server:
