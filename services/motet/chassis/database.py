@@ -11,7 +11,10 @@ from psycopg import sql
 
 VERSIONS: Final = Path(__file__).parent / "migrations" / "versions"
 # A paused owner must not hold its rows for ever, and nobody waits for a lock without end.
-OPTIONS = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c synchronous_commit=on"
+OPTIONS: Final = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s -c synchronous_commit=on"
+# A hop's statements find rows by key. They are planned while tables are empty, or nobody has counted them yet, and such a plan, kept for the
+# connection's life, reads all of a table that has grown since.
+BY_KEY: Final = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off"
 
 
 def connect(url: str, schema: str, application: str) -> psycopg.Connection[Any]:
@@ -20,7 +23,7 @@ def connect(url: str, schema: str, application: str) -> psycopg.Connection[Any]:
     It commits each statement by itself, so that whoever needs more says so with `connection.transaction()`, and a block within
     such a block is a savepoint. Without that a block of a tool could be the outermost one, and commit alone.
     """
-    options = f"{OPTIONS} -c search_path={schema}"
+    options = f"{OPTIONS} {BY_KEY} -c search_path={schema}"
     connection = psycopg.connect(url, autocommit=True, options=options, application_name=application)
     connection.prepare_threshold = 2
     return connection

@@ -42,7 +42,7 @@ LINEAGE: Final = Table(
         "plan_id",
         "via) WHERE (via IS NOT NULL",
         "plan_id) WHERE (type = 'SubmitPlan'",
-        'topic, partition, "offset"',
+        'USING brin ("offset")',
     ),
 )
 

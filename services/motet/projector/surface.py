@@ -103,7 +103,7 @@ def table_statements(schema: str, table: Table) -> Iterator[str]:
     for column in table.columns:
         yield f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(column.comment)}'
     for index in table.indexes:
-        yield f"CREATE INDEX ON {name} ({index})"
+        yield f"CREATE INDEX ON {name} {index}" if index.startswith("USING") else f"CREATE INDEX ON {name} ({index})"
     if table.has_tenant:
         yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"

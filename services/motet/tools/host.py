@@ -73,7 +73,8 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
         code=f"{toolset.name}+{code_version.digest(toolset.sources())}",
-        options=(f"SET search_path TO {hop_schema}, {own}",),
+        # A tool's own statements may join as PostgreSQL sees fit.
+        options=(f"SET search_path TO {hop_schema}, {own}", "SET enable_hashjoin = on", "SET enable_mergejoin = on"),
     )
 
 
