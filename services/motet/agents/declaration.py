@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motet import hosting
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
@@ -11,4 +13,5 @@ from motet.modes import AGENTS
 
 def service(settings: Settings) -> Service:
     """The host of choreographed and hybrid plans."""
-    return hosting.service(AGENTS, settings, hears=GRANTS, says=REQUESTS)
+    # It reads every command at the door, and leaves most of them to the coordinator where plans are orchestrated.
+    return replace(hosting.service(AGENTS, settings, hears=GRANTS, says=REQUESTS), gather_seconds=0.02)

@@ -23,6 +23,7 @@ from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, group_offsets, take_messages
 from motet.chassis.endings import DATABASE, OURS, lead_to_an_end
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
+from motet.chassis.gathering import Gathering
 from motet.chassis.hop import Hop, Row, Tools
 from motet.chassis.message import Message
 from motet.chassis.publisher import ProducerLost, Publisher
@@ -68,6 +69,7 @@ class Loop:
         # Whether shards were claimed that nobody was told to be ready.
         self.untold = False
         self.stopping = False
+        self.gathering = Gathering(service.gather_seconds)
         self.connect()
         told = consumer_settings(service.name, settings) | {"on_commit": self.committed}
         self.consumer = Consumer(told, logger=self.kafka_log)
@@ -198,18 +200,16 @@ class Loop:
     # -- the five verbs ----------------------------------------------------------------------------------------------------
 
     def poll(self) -> dict[int, list[Message]]:
-        """Whatever is there now, by shard; waits shortly if nothing is."""
+        """Whatever is there now, by shard; waits shortly if nothing is, and where nobody waits for what comes of it."""
+        self.gathering.wait(self.publisher.poll)
         busy = self.publisher.unacknowledged or any(tenure.handler.ready() for tenure in self.tenures.values())
-        waiting = busy or self.awaited()
+        seconds = BUSY_SECONDS if busy or self.awaited() else IDLE_SECONDS
         batch: dict[int, list[Message]] = defaultdict(list)
-        seconds = BUSY_SECONDS if waiting else IDLE_SECONDS
-        for message in take_messages(self.consumer, seconds, self.settings.batch_records, self.warn):
+        for message in take_messages(
+            self.consumer, seconds, self.settings.batch_records, lambda reason: self.log.warning("kafka", reason=reason)
+        ):
             batch[message.partition].append(message)
         return batch
-
-    def warn(self, reason: str) -> None:
-        """What Kafka says and mends by itself."""
-        self.log.warning("kafka", reason=reason)
 
     def awaited(self) -> bool:
         """Whether effects run whose end will need a turn soon."""
@@ -239,7 +239,9 @@ class Loop:
         if tenure.cautious and messages:
             self.step_carefully(tenure, messages)
         else:
-            self.publish(tenure, Hop(self.tools, tenure.shard).run(messages, tenure.handler))
+            rows = Hop(self.tools, tenure.shard).run(messages, tenure.handler)
+            self.gathering.hopped(rows, len(messages), self.settings.batch_records // 2)
+            self.publish(tenure, rows)
 
     def step_carefully(self, tenure: Tenure, messages: Sequence[Message]) -> None:
         """One record a hop, each named on the shard's row before it is taken: the one that kills the process is found."""

@@ -153,6 +153,8 @@ class Service:
     owns: Callable[[Command | None], bool] = everything
     # What one process of the service does at a time, now and then (`singleton.py`).
     jobs: tuple[Job, ...] = ()
+    # So long records may gather after a hop that told nobody anything: each hop has a price, and where nobody waits it buys nothing.
+    gather_seconds: float = 0.0
     # The newest version of the rules that it decides by. The journal says which one a batch was decided by.
     rules: int = 1
     # The version of code that is no part of the package, such as a toolset's.

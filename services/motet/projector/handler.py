@@ -33,6 +33,7 @@ def declaration() -> Service:
         # A projection does not depend on the order of its topics, so that nothing is journalled.
         inputs=(*(Input(topic, ordered=topic not in LINKING) for topic in TOPICS), Input(REPAIRS, rank=1)),
         outputs=("motet.dead-letters",),
+        gather_seconds=0.05,
         open=Projector,
         schema=NAME,
     )
