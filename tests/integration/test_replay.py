@@ -194,7 +194,7 @@ def test_lost_databases_are_made_again_from_topics(stage: Stage, tmp_path: Path)
         ann = stage.client.leases.of(scope="kept", holder="ann")
         assert ann.renew(held, 300).token == held.token
         keys = Counter(one["key"] for one in stage.witness.effects()[effects:])
-        assert set(keys.values()) == {1}
+        assert [one for one in stage.witness.effects()[effects:] if keys[one["key"]] > 1] == []
         assert len(keys) == len(under_way) + len(before)
         an_older_backup(stage, shell)
         world.await_no_lag("coordinator", "agents", "leases", "projector", "tools-fault")

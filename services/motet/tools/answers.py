@@ -18,9 +18,10 @@ from motet.chassis.expiry import ROWS_AT_ONCE, Expiry
 from motet.records import Invocation
 
 MILLISECONDS: Final = 1_000
-# A shard's rows have one writer, so they stay where they are found.
+# A shard's rows have one writer, so they stay where they are found. They are found by their time: the shard's number is no name of an index
+# here, or all of the shard's rows would be read and sorted for the oldest few.
 EXPIRE: Final = (
-    "DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer WHERE partition = %s AND expires_at < %s "
+    "DELETE FROM answer WHERE ctid = ANY(ARRAY(SELECT ctid FROM answer WHERE partition + 0 = %s AND expires_at < %s "
     "ORDER BY expires_at LIMIT %s))"
 )
 
