@@ -67,6 +67,7 @@ def and_on(world: World, shell: Shell, archived: Path) -> None:
     assert "is no time: write" in shell.run(
         "printf 'topics: {motet.events: soon}' > bad.yaml; motet retention show --policy bad.yaml --archive archived"
     )
+    told_with_and_without_files(world, shell)
     assert "projector is recovered: start it" in lost(world, shell)
     # What came since is archived as well, and nothing of it twice.
     deposit(world, 3)
@@ -80,6 +81,24 @@ def and_on(world: World, shell: Shell, archived: Path) -> None:
     # Once it is older than the policy says.
     apply = "motet retention apply --policy policy.yaml --archive archived"
     wait_until(lambda: "nothing was deleted" in shell.run(apply), 30.0, "what was changed is refused")
+
+
+def told_with_and_without_files(world: World, shell: Shell) -> None:
+    """A plan that names what caused it, as PROV; and one whose records Kafka has no more: whole with the files, refused without."""
+    first, *_ = world.sql("SELECT plan_id FROM motet.plans ORDER BY admitted_at LIMIT 1")[0]
+    with world.client() as client:
+        call = Call("crash.deposit", {"account": "a", "amount": 1})
+        ended = client.run([call])
+        next_one = client.run([call], caused_by=ended.event_id)
+    world.await_no_lag("coordinator", "projector", "tools-crash")
+    for plan in (first, next_one.plan_id):
+        for form in ("prov", "openlineage"):
+            json.loads(shell.run(f"motet lineage {plan} --as {form}"))
+    without = "env -u MOTET_ARCHIVE_DIRECTORY motet lineage"
+    said = shell.run(f"{without} {first} --as prov")
+    assert "half a story is none. If they were archived, set MOTET_ARCHIVE_DIRECTORY" in said
+    # What SQL knows of it is shown all the same.
+    assert "PlanEnded" in shell.run(f"{without} {first}")
 
 
 def deposit(world: World, count: int) -> None:

@@ -287,6 +287,21 @@ def test_tables_of_another_version_are_built_anew(projected: World, settings: Se
     assert rebuild(settings, lambda *_: None).equal
 
 
+def test_tables_of_a_newer_version_are_left_alone(projected: World, settings: Settings) -> None:
+    """Two versions that run beside each other must not build against each other for ever; who wants to go back says so with a rebuild."""
+    (before,) = projected.sql("SELECT obj_description('motet'::regnamespace, 'pg_namespace')")[0]
+    newer = before.replace(f"version {surface.VERSION}", f"version {surface.VERSION + 1}")
+    for found in (newer, f"{before}0"):
+        with psycopg.connect(projected.addresses.postgres) as connection:
+            connection.execute(f"COMMENT ON SCHEMA motet IS '{found}'".encode())
+        with pytest.raises(ConfigurationError, match=r"made by a newer Motet .* `motet rebuild`"):
+            projector.service(settings)
+        assert projected.sql("SELECT obj_description('motet'::regnamespace, 'pg_namespace')") == [(found,)]
+    assert rebuild(settings, lambda *_: None).equal
+    assert projected.sql("SELECT obj_description('motet'::regnamespace, 'pg_namespace')") == [(before,)]
+    projector.service(settings)
+
+
 def test_tables_that_a_later_version_made_are_not_written_to(projected: World) -> None:
     """A projector that claims a shard meanwhile says so."""
     with psycopg.connect(projected.addresses.postgres) as connection:

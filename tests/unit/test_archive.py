@@ -17,6 +17,7 @@ from motet import archive
 from motet.archive import manifest as manifests
 from motet.archive import segment as segments
 from motet.archive.manifest import Manifest, Segment
+from motet.archive.retention import readers_of
 from motet.archive.stored import Archive, Joined
 from motet.archive.writing import write
 from motet.audit.reading import audit
@@ -232,6 +233,151 @@ def test_files_and_the_log_behind_them_are_one_log(tmp_path: Path) -> None:
     early = Joined(Archive(whole(tmp_path, log, until_ms=times[len(times) // 4])), trimmed(log, 1))
     with pytest.raises(ConfigurationError, match="what lies between is in neither"):
         early.bounds(sorted(log.by))
+
+
+def test_files_of_others_are_never_touched(tmp_path: Path) -> None:
+    """A directory that has something in it and no manifest is refused; beside an archive's segments only their own leftovers go."""
+    log = recorded()
+    full = tmp_path / "mine"
+    full.mkdir()
+    (full / "thesis.avro").write_bytes(b"years of work")
+    with pytest.raises(ConfigurationError, match=r"mine has thesis\.avro and no manifest\.json"):
+        whole(tmp_path, log, "mine")
+    assert (full / "thesis.avro").read_bytes() == b"years of work"
+    directory = whole(tmp_path, log)
+    kept = Archive(directory).manifest
+    foreign = [directory / "thesis.avro", directory / PLACE[0] / "3" / "notes.avro", directory / PLACE[0] / "x.part"]
+    left = [directory / PLACE[0] / "3" / f"{1:020}-{9:020}.{end}" for end in ("avro", "part")]
+    for one in (*foreign, *left):
+        one.write_bytes(b"here")
+    assert content(whole(tmp_path, log)).keys() >= {str(one.relative_to(directory)) for one in foreign}
+    assert not any(one.exists() for one in left)
+    # The manifest is lost: what it named is not taken for leftovers.
+    (directory / manifests.MANIFEST).unlink()
+    with pytest.raises(ConfigurationError, match=r"put its manifest\.json back"):
+        whole(tmp_path, log)
+    assert all((directory / one.path).exists() for one in kept.all())
+
+
+def test_a_run_that_was_killed_before_its_first_manifest_is_run_again(tmp_path: Path) -> None:
+    """What it left is its own."""
+    log = recorded()
+    directory = tmp_path / "archive"
+    directory.mkdir()
+    (directory / "lock").touch()
+    (directory / "manifest.json.part").write_text("{")
+    whole(tmp_path, log)
+    assert findings(Archive(directory)) == set()
+
+
+def test_what_was_lost_before_it_was_archived_is_named_and_the_rest_is_archived(tmp_path: Path) -> None:
+    """Every other partition is whole afterwards; the next run says it again."""
+    log = recorded()
+    times = sorted(one.timestamp_ms for many in log.by.values() for one in many)
+    directory = whole(tmp_path, log, until_ms=times[len(times) // 4])
+    before = {place: Archive(directory).manifest.bounds(place) for place in log.by}
+    shorter = trimmed(log, 1)
+    for _ in range(2):
+        with pytest.raises(
+            ConfigurationError, match=r"everything else is archived, but .* deleted without being archived"
+        ):
+            write(shorter, log.schemas, directory, None, lambda *_: None)
+    kept = Archive(directory).manifest
+    for place, many in shorter.by.items():
+        had, has = before[place], kept.bounds(place)
+        assert has is not None
+        gap = had is not None and had.end < many[0].offset
+        assert has == had if gap else has.end == many[-1].offset + 1
+
+
+def test_a_schema_that_nobody_knows_ends_the_run(tmp_path: Path) -> None:
+    """Records that nobody could read are no archive; at a door anybody may write them."""
+    log = recorded()
+
+    class Forgetful:
+        """A registry whose content is lost."""
+
+        def schema(self, schema_id: int) -> str | None:  # noqa: ARG002  it knows none
+            return None
+
+        def schema_id(self, topic: str, full_name: str) -> int:
+            return log.schemas.schema_id(topic, full_name)
+
+    with pytest.raises(ConfigurationError, match="which the registry does not know"):
+        write(log, Forgetful(), tmp_path / "a", None, lambda *_: None)
+    door = Recorded([one for one in log.by[("motet.commands", 3)] if one], log.schemas)
+    write(door, Forgetful(), tmp_path / "b", None, lambda *_: None)
+    assert Archive(tmp_path / "b").manifest.schemas == {}
+
+
+def test_a_partition_is_read_on_where_it_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In steps of any size, back and forth, the same records; and who reads on opens each file once."""
+    log = recorded()
+    kept = Archive(whole(tmp_path, log))
+    many = log.by[PLACE]
+    opened = 0
+    usual = segments.read
+
+    def counted(*args: object) -> object:
+        nonlocal opened
+        opened += 1
+        return usual(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(segments, "read", counted)
+    end = many[-1].offset + 1
+    found = []
+    for begin in range(0, end, 7):
+        upto = min(begin + 7, end)
+        found += [one for batch in kept.read({PLACE: (begin, upto)}) for one in batch]
+    assert found == many
+    assert opened == len(kept.manifest.segments[PLACE])
+    # Left in the middle, and asked for once more.
+    next(kept.read({PLACE: (3, end)}))
+    assert [one for batch in kept.read({PLACE: (3, 9)}) for one in batch] == [
+        one for one in many if 3 <= one.offset < 9
+    ]
+
+
+def test_who_only_reads_is_held_to_cluster_and_gaps_as_well(tmp_path: Path) -> None:
+    """A reading that never asked for bounds passes over nothing in silence."""
+    log = recorded()
+    times = sorted(one.timestamp_ms for many in log.by.values() for one in many)
+    short = Archive(whole(tmp_path, log, until_ms=times[len(times) // 4]))
+    end = log.by[PLACE][-1].offset + 1
+    with pytest.raises(ConfigurationError, match="what lies between is in neither"):
+        list(Joined(short, trimmed(log, 1)).read({PLACE: (0, end)}))
+    del short.manifest.segments[PLACE]
+    with pytest.raises(ConfigurationError, match="offset 0 is in neither"):
+        list(Joined(short, trimmed(log, 1)).read({PLACE: (0, end)}))
+    short.manifest.cluster = "another"
+    with pytest.raises(ConfigurationError, match="archive of cluster another"):
+        list(Joined(short, trimmed(log, 1)).read({PLACE: (end - 1, end)}))
+
+
+def test_nothing_goes_that_a_reader_has_not_read() -> None:
+    """The last of the groups, and every service that is there by its own rows: Kafka forgets the commits of a group that was away."""
+    groups = {PLACE: (9, "reports"), ("motet.results", 3): (5, "motet.coordinator")}
+    services: dict[str, dict[Place, int]] = {
+        "projector": {PLACE: 7},
+        "coordinator": {("motet.results", 3): 6},
+        "tools_bank_hop": {("motet.invocations.bank", 3): 4},
+        "tools_gorilla_file_hop": {},
+    }
+    assert {said: offset for offset, said in readers_of(PLACE, groups, services)} == {
+        "group reports has not read it": 9,
+        "service projector has not taken it": 7,
+    }
+    # The projector reads results as well, and has no row of them.
+    assert min(readers_of(("motet.results", 3), groups, services)) == (0, "service projector has not taken it")
+    assert [*readers_of(("motet.invocations.bank", 3), {}, services)] == [
+        (4, "service tools_bank_hop has not taken it")
+    ]
+    assert [*readers_of(("motet.invocations.gorilla-file", 3), {}, services)] == [
+        (0, "service tools_gorilla_file_hop has not taken it")
+    ]
+    assert {said for _, said in readers_of(("motet.repairs", 3), {}, services)} == {
+        f"service {name} has not taken it" for name in services
+    }
 
 
 def test_any_avro_tool_reads_a_segment(tmp_path: Path) -> None:

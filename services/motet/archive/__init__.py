@@ -1,7 +1,6 @@
 """An archive: what stood in the log, in files that nobody changes any more, and read in place of Kafka.
 
-    DIR/manifest.json                             what there is: segments with their offsets, counts and SHA-256
-    DIR/schemas.json                              the schemas that records were written in, by id
+    DIR/manifest.json                             what there is: segments with their offsets, counts and SHA-256, and the schemas by id
     DIR/TOPIC/PARTITION/FIRST-NEXT.avro           records of one partition from an offset on, up to one that is not in it
 
 Records are as they were, headers included, so lanes, digests and signed checkpoints hold for files as they do for Kafka. The same records

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -16,8 +17,10 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.log_reader import Bounds, Place
 
 MANIFEST: Final = "manifest.json"
-SCHEMAS: Final = "schemas.json"
-VERSION: Final = 1
+LOCK: Final = "lock"
+PART: Final = ".part"
+SEGMENT: Final = re.compile(r"[^/]+/[0-9]+/[0-9]{20}-[0-9]{20}\.(avro|part)")
+VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,11 @@ class Segment:
 
 @dataclass(slots=True)
 class Manifest:
-    """Which cluster's log it is, and its segments by partition, in order and without a gap."""
+    """Which cluster's log it is, its segments by partition, in order and without a gap, and the schemas of their records by id."""
 
     cluster: str
     segments: dict[Place, list[Segment]] = field(default_factory=dict)
+    schemas: dict[int, str] = field(default_factory=dict)
 
     def bounds(self, place: Place) -> Bounds | None:
         """The first offset that it has of a partition, and the one after the last; None if it has none of it."""
@@ -68,7 +72,12 @@ class Manifest:
 
     def write(self, directory: Path) -> None:
         """Writes it down, durably."""
-        content = {"version": VERSION, "cluster": self.cluster, "segments": [asdict(one) for one in self.all()]}
+        content = {
+            "version": VERSION,
+            "cluster": self.cluster,
+            "segments": [asdict(one) for one in self.all()],
+            "schemas": {str(number): json.loads(text) for number, text in sorted(self.schemas.items())},
+        }
         write_durably(directory / MANIFEST, json.dumps(content, indent=1) + "\n")
 
 
@@ -79,14 +88,15 @@ def read(directory: Path) -> Manifest | None:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != VERSION:
             raise ConfigurationError(
-                f"{path} is of version {content['version']}, and this Motet reads {VERSION}: use a newer one"
+                f"{path} is of version {content['version']}, and this Motet reads {VERSION}: use the Motet that wrote it, or write a new one"
             )
         manifest = Manifest(content["cluster"])
         for row in content["segments"]:
             manifest.add(Segment(**row))
+        manifest.schemas = {int(number): json.dumps(schema) for number, schema in content["schemas"].items()}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{path} is no manifest of an archive: {error}") from error
     for (topic, partition), found in manifest.segments.items():
         for before, after in pairwise(found):
@@ -97,36 +107,41 @@ def read(directory: Path) -> Manifest | None:
     return manifest
 
 
+def begun(directory: Path, cluster: str) -> Manifest:
+    """The manifest to go on with. A new archive gets one before anything else, in a directory that has nothing in it.
+
+    Raises ConfigurationError for another cluster's archive, and for a directory with files that no manifest speaks of: they are somebody's.
+    """
+    manifest = read(directory)
+    if manifest is None:
+        # What a run leaves that was killed before its first manifest had its name.
+        ours = {LOCK, f"{MANIFEST}{PART}"}
+        foreign = min((path.name for path in directory.iterdir() if path.name not in ours), default=None)
+        if foreign is not None:
+            raise ConfigurationError(
+                f"{directory} has {foreign} and no {MANIFEST}: give the archive a directory of its own; if this was one, put its {MANIFEST} back"
+            )
+        manifest = Manifest(cluster)
+        manifest.write(directory)
+    if manifest.cluster != cluster:
+        raise ConfigurationError(
+            f"{directory} is an archive of cluster {manifest.cluster}, and this is {cluster}: give it a directory of its own"
+        )
+    return manifest
+
+
 def clear(directory: Path, manifest: Manifest) -> None:
-    """Removes what a killed run left: files that have no name yet, or that no manifest has."""
-    known = {directory / one.path for one in manifest.all()}
-    for path in [*directory.rglob("*.part"), *directory.rglob("*.avro")]:
-        if path not in known:
+    """Removes what a killed run left: segments that have no name yet, or that the manifest does not have. Nothing else is touched."""
+    known = {one.path for one in manifest.all()}
+    for path in directory.glob("*/*/*"):
+        name = path.relative_to(directory).as_posix()
+        if name not in known and SEGMENT.fullmatch(name) and path.is_file():
             path.unlink()
-
-
-def read_schemas(directory: Path) -> dict[int, str]:
-    """The schemas of an archive by id. Raises ConfigurationError."""
-    path = directory / SCHEMAS
-    try:
-        return {
-            int(number): json.dumps(schema) for number, schema in json.loads(path.read_text(encoding="utf-8")).items()
-        }
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigurationError(f"{path} has no schemas by id: {error}") from error
-
-
-def write_schemas(directory: Path, texts: Mapping[int, str]) -> None:
-    """Writes the schemas down, durably."""
-    content = {str(number): json.loads(text) for number, text in sorted(texts.items())}
-    write_durably(directory / SCHEMAS, json.dumps(content, indent=1) + "\n")
 
 
 def write_durably(path: Path, text: str) -> None:
     """Puts a file in another one's place once it is on the disk."""
-    fresh = path.with_name(f"{path.name}.part")
+    fresh = path.with_name(f"{path.name}{PART}")
     with fresh.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -137,19 +152,32 @@ def write_durably(path: Path, text: str) -> None:
 def put(fresh: Path, path: Path) -> None:
     """Gives a finished file its name, durably."""
     fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    make_durable(path.parent)
+
+
+def make_durable(folder: Path) -> None:
+    """Brings the names in a folder onto the disk."""
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, durably: a file is only as durable as the names that lead to it."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        make_durable(folder.parent)
 
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """One writer at a time. Raises ConfigurationError where another one is at work."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = (directory / "lock").open("w")
+        make_folder(directory)
+        lock = (directory / LOCK).open("w")
     except OSError as error:
         raise ConfigurationError(f"{directory} cannot be written: {error.strerror}") from error
     with lock:

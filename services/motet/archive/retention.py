@@ -1,4 +1,6 @@
-"""How long Kafka keeps records: a time a topic, and never less than what an archive has whole, every group has read and a checkpoint has signed."""
+"""How long Kafka keeps records: a time a topic, and never less than what an archive has whole, every group and service has read and a
+checkpoint has signed.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,13 @@ from motet.archive.stored import Archive
 from motet.archive.verifying import fault_of
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.log_reader import Bounds, LogReader, Place
-from motet.chassis.log_trim import delete_below, read_by_all
-from motet.chassis.provision import entry
+from motet.chassis.log_trim import delete_below, read_by_all, taken_by_services
+from motet.chassis.provision import PLACEHOLDER, entry
 from motet.chassis.settings import Settings
 
 TIME: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+TOOLSET: Final = re.compile("tools_(.+)_hop")
+INVOCATIONS: Final = "motet.invocations."
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Patterns of topics, each with its time.
 Times = Mapping[str, timedelta]
@@ -81,12 +85,13 @@ def look(
                 f"{directory} is an archive of cluster {archive.manifest.cluster}, and this is {cluster}"
             )
         named = {place: time for place in places if (time := time_for(place[0], times)) is not None}
-        read = read_by_all(settings.kafka_bootstrap)
+        groups, services = read_by_all(settings.kafka_bootstrap), taken_by_services(settings.postgres_url)
         bounds = log.bounds(named)
         out = []
         for place, time in sorted(named.items()):
             behind = log.behind([place], int((now - time).timestamp() * 1_000))[place]
-            limits = limits_of(archive, place, bounds[place], behind, read.get(place), signed)
+            readers = [*readers_of(place, groups, services)]
+            limits = limits_of(archive, place, bounds[place], behind, readers, signed)
             upto, kept_by = min(limits, key=lambda one: one[0])
             found = Kept(*place, bounds[place].begin, max(bounds[place].begin, upto), kept_by)
             whole(archive, found)
@@ -103,20 +108,45 @@ def time_for(topic: str, times: Times) -> timedelta | None:
     return next((time for pattern, time in times.items() if fnmatchcase(topic, pattern)), None)
 
 
+def readers_of(
+    place: Place, groups: Mapping[Place, tuple[int, str]], services: Mapping[str, Mapping[Place, int]]
+) -> Iterator[tuple[int, str]]:
+    """Who has read a partition up to where: the last group in Kafka, and each service that is there and reads the topic, by its own rows.
+
+    A service that has no row of the partition has read nothing of it.
+    """
+    if place in groups:
+        offset, group = groups[place]
+        yield offset, f"group {group} has not read it"
+    for schema, taken in services.items():
+        if consumer_in(schema, place[0]) in entry(place[0]).consumers:
+            yield taken.get(place, 0), f"service {schema} has not taken it"
+
+
+def consumer_in(schema: str, topic: str) -> str:
+    """What `topics.yaml` calls the service that has its rows in a schema; nothing for a toolset that is not asked by this topic."""
+    toolset = TOOLSET.fullmatch(schema)
+    if toolset is None:
+        return schema
+    prefix, _, asked = topic.partition(INVOCATIONS)
+    return "" if asked and not prefix and asked.replace("-", "_") != toolset[1] else f"tools-{PLACEHOLDER}"
+
+
 def limits_of(
     archive: Archive,
     place: Place,
     bounds: Bounds,
     behind: int | None,
-    read: tuple[int, str] | None,
+    readers: list[tuple[int, str]],
     signed: Mapping[Place, int] | None,
 ) -> Iterator[tuple[int, str]]:
     """Offsets below which records may go, each with what keeps those behind it; of equals the first one counts."""
     yield (bounds.end, "nothing: it is empty then") if behind is None else (behind, "the policy: younger")
     archived = archive.manifest.bounds(place)
+    if archived is not None and archived.begin > bounds.begin:
+        yield 0, f"the archive begins at offset {archived.begin}, and Kafka before it: is it this topic's?"
     yield 0 if archived is None else archived.end, "it is not archived: `motet archive write`"
-    if read is not None:
-        yield read[0], f"group {read[1]} has not read it"
+    yield from readers
     if signed is not None:
         yield signed.get(place, 0), "no checkpoint has signed it"
 

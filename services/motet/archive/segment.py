@@ -10,7 +10,7 @@ from typing import Final
 
 import fastavro
 
-from motet.archive.manifest import Segment, put
+from motet.archive.manifest import PART, Segment, make_folder, put
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.log_reader import Place
 from motet.chassis.message import Message
@@ -41,8 +41,8 @@ def write(directory: Path, place: Place, first: int, upto: int, messages: Iterab
     """Writes the records of a partition from an offset on, up to one that is not in it; what a killed run left there is replaced."""
     named = Segment(*place, first, upto, 0, 0, 0, 0, "")
     path = directory / named.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".part")
+    make_folder(path.parent)
+    fresh = path.with_suffix(PART)
     rows = Counted(messages)
     # A marker between blocks is drawn by chance elsewhere; here the same records are the same bytes.
     marker = hashlib.sha256(named.path.encode()).digest()[:MARKER_BYTES]

@@ -15,10 +15,29 @@ from motet.chassis.log_reader import BATCH, Bounds, OpenLog, Place
 from motet.chassis.message import Message
 
 NOTHING: Final = Bounds(0, 0)
+# Readings that stay open: a file each, and up to a block of it in memory.
+OPEN: Final = 64
+
+
+class Reading:
+    """A partition's records, and up to which offset they were taken. Where a segment ends is nothing that who reads need know."""
+
+    def __init__(self, begin: int, messages: Iterator[Message]) -> None:
+        self.next = begin
+        self.messages = messages
+        self.ahead: Message | None = None
+
+    def upto(self, end: int) -> Iterator[Message]:
+        """The records below an offset that were not taken yet."""
+        self.next = -1
+        while (one := self.ahead or next(self.messages, None)) is not None and one.offset < end:
+            self.ahead = None
+            yield one
+        self.ahead, self.next = one, end
 
 
 class Archive:
-    """What the files have. Nothing is written; a file is read when it is asked for."""
+    """What the files have. Nothing is written; a file is read when it is asked for, and stays open for who reads on from there."""
 
     def __init__(self, directory: Path) -> None:
         """Raises ConfigurationError where there is no archive."""
@@ -26,7 +45,7 @@ class Archive:
         if found is None:
             raise ConfigurationError(f"{directory} has no {manifests.MANIFEST}: `motet archive write` makes an archive")
         self.directory, self.manifest = directory, found
-        self.texts = manifests.read_schemas(directory)
+        self.open: dict[Place, Reading] = {}
 
     def places(self) -> tuple[str, list[Place]]:
         """The cluster's id, and every partition of which there are records."""
@@ -39,11 +58,26 @@ class Archive:
     def read(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Message]]:
         """The records of ranges, one partition after the other, in batches. Raises ConfigurationError."""
         for place, (begin, end) in ranges.items():
-            for one in self.manifest.segments.get(place, ()):
-                if one.first < end and one.next > begin:
-                    found = (message for message in segments.read(self.directory, one) if begin <= message.offset < end)
-                    while batch := list(islice(found, BATCH)):
-                        yield batch
+            if begin < end:
+                records = self.reading(place, begin).upto(end)
+                while batch := list(islice(records, BATCH)):
+                    yield batch
+
+    def reading(self, place: Place, begin: int) -> Reading:
+        """A reading that goes on from an offset: the last one of the partition, if it ended there. The newest few stay open."""
+        found = self.open.pop(place, None)
+        if found is None or found.next != begin:
+            found = Reading(begin, self.messages(place, begin))
+        self.open[place] = found
+        if len(self.open) > OPEN:
+            del self.open[next(iter(self.open))]
+        return found
+
+    def messages(self, place: Place, begin: int) -> Iterator[Message]:
+        """A partition's records from an offset on. Raises ConfigurationError."""
+        for one in self.manifest.segments.get(place, ()):
+            if one.next > begin:
+                yield from (message for message in segments.read(self.directory, one) if message.offset >= begin)
 
     def schema_id(self, topic: str, full_name: str) -> int:
         """Nothing is written here."""
@@ -51,7 +85,7 @@ class Archive:
 
     def schema(self, schema_id: int) -> str | None:
         """The text of a schema."""
-        return self.texts.get(schema_id)
+        return self.manifest.schemas.get(schema_id)
 
     def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
         """The first offset whose record came after a time, in milliseconds since 1970; None where none did. Raises ConfigurationError."""
@@ -75,6 +109,7 @@ class Joined:
 
     def __init__(self, archive: Archive, kafka: OpenLog) -> None:
         self.archive, self.kafka = archive, kafka
+        self.compared = False
 
     def places(self) -> tuple[str, list[Place]]:
         """What Kafka has. Raises ConfigurationError for another cluster's archive."""
@@ -83,37 +118,57 @@ class Joined:
             raise ConfigurationError(
                 f"{self.archive.directory} is an archive of cluster {self.archive.manifest.cluster}, and the log is of {cluster}"
             )
+        self.compared = True
         return cluster, places
+
+    def of_kafka(self, places: Iterable[Place]) -> dict[Place, Bounds]:
+        """What Kafka has. Raises ConfigurationError for another cluster's archive, which is compared once."""
+        if not self.compared:
+            self.places()
+        return self.kafka.bounds(places)
 
     def bounds(self, places: Iterable[Place]) -> dict[Place, Bounds]:
         """From the first record in files to the last one in Kafka. Raises ConfigurationError where something lies between that neither has."""
         out = {}
-        for place, found in self.kafka.bounds(places).items():
+        for place, found in self.of_kafka(places).items():
             archived = self.archive.manifest.bounds(place)
             if archived is None or archived.begin >= found.begin:
                 out[place] = found
-            elif archived.end < found.begin:
-                raise ConfigurationError(
-                    f"{place[0]}, partition {place[1]}: the archive {self.archive.directory} ends at offset {archived.end}, and Kafka begins at "
-                    f"{found.begin}: what lies between is in neither; look for an archive that has it"
-                )
             else:
+                self.hold(place, archived.end, found.begin)
                 out[place] = Bounds(archived.begin, found.end)
         return out
 
+    def hold(self, place: Place, end: int, begin: int) -> None:
+        """Raises ConfigurationError where the files end before what Kafka begins with."""
+        if end < begin:
+            raise ConfigurationError(
+                f"{place[0]}, partition {place[1]}: the archive {self.archive.directory} ends at offset {end}, and Kafka begins at "
+                f"{begin}: what lies between is in neither; look for an archive that has it"
+            )
+
     def read(self, ranges: Mapping[Place, tuple[int, int]]) -> Iterator[list[Message]]:
         """The records of ranges: of each partition first what only files have. Raises ConfigurationError, LogUnreadable."""
-        begins = {place: one.begin for place, one in self.kafka.bounds(ranges).items()}
-        yield from self.archive.read(
-            {place: (begin, min(end, begins[place])) for place, (begin, end) in ranges.items()}
-        )
+        begins = {place: one.begin for place, one in self.of_kafka(ranges).items()}
+        stored = {
+            place: (begin, min(end, begins[place])) for place, (begin, end) in ranges.items() if begin < begins[place]
+        }
+        for place, (begin, end) in stored.items():
+            archived = self.archive.manifest.bounds(place) or NOTHING
+            if begin < archived.begin or archived == NOTHING:
+                raise ConfigurationError(
+                    f"{place[0]}, partition {place[1]}: Kafka begins at offset {begins[place]}, and the archive {self.archive.directory} "
+                    f"has nothing of it before {archived.begin or begins[place]}: offset {begin} is in neither"
+                )
+            self.hold(place, archived.end, end)
+        yield from self.archive.read(stored)
         yield from self.kafka.read({place: (max(begin, begins[place]), end) for place, (begin, end) in ranges.items()})
 
     def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
         """The first offset whose record came after a time: in files, where it is one that Kafka has no more."""
         wanted = list(places)
         later = self.kafka.behind(wanted, at_ms)
-        begins = {place: one.begin for place, one in self.kafka.bounds(wanted).items()}
+        begins = {place: one.begin for place, one in self.of_kafka(wanted).items()}
         for place, earlier in self.archive.behind(wanted, at_ms).items():
             if earlier is not None and earlier < begins[place]:
                 later[place] = earlier

@@ -11,6 +11,7 @@ from motet.archive import segment as segments
 from motet.archive.manifest import Manifest
 from motet.chassis.codec import Schemas, schema_id_of
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.lanes import HEADER
 from motet.chassis.log_reader import OpenLog, Place
 from motet.chassis.message import Message
 
@@ -28,58 +29,61 @@ def write(
 ) -> Manifest:
     """Archives everything up to now, or what Kafka had by a time; `report` is told how many records were written, and of how many.
 
-    The manifest names a segment once it is on the disk. Raises ConfigurationError for another cluster's archive, a gap, a second writer.
+    The manifest names a segment once it is on the disk. Raises ConfigurationError for another cluster's archive, a directory that is none,
+    a second writer; and, once everything else is archived, for records that Kafka deleted before they were.
     """
     with manifests.alone(directory):
         cluster, places = log.places()
-        manifest = manifests.read(directory) or Manifest(cluster)
-        if manifest.cluster != cluster:
-            raise ConfigurationError(
-                f"{directory} is an archive of cluster {manifest.cluster}, and this is {cluster}: give it a directory of its own"
-            )
+        manifest = manifests.begun(directory, cluster)
         manifests.clear(directory, manifest)
-        texts = manifests.read_schemas(directory)
-        due = due_of(log, manifest, places, until_ms)
+        due, lost = due_of(log, manifest, places, until_ms)
         done, total = 0, sum(end - begin for begin, end in due.values())
         for place, (begin, end) in due.items():
             for first in range(begin, end, size):
                 upto = min(first + size, end)
-                found = segments.write(
-                    directory, place, first, upto, noted(log, {place: (first, upto)}, schemas, texts)
-                )
-                manifests.write_schemas(directory, texts)
-                manifest.add(found)
+                messages = noted(log, {place: (first, upto)}, schemas, manifest.schemas)
+                manifest.add(segments.write(directory, place, first, upto, messages))
                 manifest.write(directory)
                 done += upto - first
                 report(done, total)
-        manifest.write(directory)
+        if lost:
+            raise ConfigurationError(
+                f"everything else is archived, but {'; '.join(lost)}: deleted without being archived. This archive stays good up to there; "
+                "begin another one, in a directory of its own, for what comes from here on"
+            )
         return manifest
 
 
-def due_of(log: OpenLog, manifest: Manifest, places: list[Place], until_ms: int | None) -> dict[Place, tuple[int, int]]:
-    """What is to be written of each partition. Raises ConfigurationError where the log begins behind what is archived."""
+def due_of(
+    log: OpenLog, manifest: Manifest, places: list[Place], until_ms: int | None
+) -> tuple[dict[Place, tuple[int, int]], list[str]]:
+    """What is to be written of each partition; and where the log begins behind what is archived, in words."""
     bounds = log.bounds(places)
     behind = {} if until_ms is None else log.behind(places, until_ms)
-    due = {}
+    due, lost = {}, []
     for place, found in sorted(bounds.items()):
         archived = manifest.bounds(place)
         begin = found.begin if archived is None else archived.end
         if begin < found.begin:
-            raise ConfigurationError(
-                f"{place[0]}, partition {place[1]}, is archived up to offset {begin}, and the log begins at {found.begin}: what lies between was "
-                "deleted without being archived"
+            lost.append(
+                f"{place[0]}, partition {place[1]}, is archived up to offset {begin}, and the log begins at {found.begin}"
             )
+            continue
         cut = behind.get(place)
         end = found.end if cut is None else min(cut, found.end)
         if begin < end:
             due[place] = begin, end
-    return due
+    return due, lost
 
 
 def noted(
     log: OpenLog, ranges: dict[Place, tuple[int, int]], schemas: Schemas, texts: dict[int, str]
 ) -> Iterator[Message]:
-    """The records of a range; the schemas that they were written in are noted on the way."""
+    """The records of a range; the schemas that they were written in are noted on the way.
+
+    Anybody may write anything at a door, and an audit names what else was forged. What came on a lane has a schema: raises
+    ConfigurationError where nobody knows it any more.
+    """
     for batch in log.read(ranges):
         for message in batch:
             number = schema_id_of(message.value or b"")
@@ -87,4 +91,9 @@ def noted(
                 text = schemas.schema(number)
                 if text is not None:
                     texts[number] = text
+                elif any(name == HEADER for name, _ in message.headers):
+                    raise ConfigurationError(
+                        f"{message.where} was written in schema {number}, which the registry does not know: without it nobody could read "
+                        "the archive. Bring the registry's content back first"
+                    )
             yield message

@@ -1,32 +1,77 @@
-"""What Kafka may forget: how far every group has read, and the deletion of what stands below an offset."""
+"""What Kafka may forget: how far every group and every service has read, and the deletion of what stands below an offset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from psycopg import sql
 
+from motet.chassis.errors import ConfigurationError
 from motet.chassis.kafka_login import reaching
 from motet.chassis.lag import SECONDS
 from motet.chassis.log_reader import LogUnreadable, Place
 
 
 def read_by_all(bootstrap: str) -> dict[Place, tuple[int, str]]:
-    """The lowest offset that a group has committed, and whose it is, of each partition that a group reads: Motet's and yours. Raises LogUnreadable."""
+    """The lowest offset that a group has committed, and whose it is, of each partition that a group reads: Motet's and yours.
+
+    Raises LogUnreadable, also where a part of the answer is missing: what a group has read that could not be asked is not known.
+    """
     admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
     out: dict[Place, tuple[int, str]] = {}
     try:
-        groups = [one.group_id for one in admin.list_consumer_groups(request_timeout=SECONDS).result(SECONDS).valid]
-        for group in groups:
-            asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
-            for one in asked[group].result(SECONDS).topic_partitions or ():
-                place, offset = (one.topic, one.partition), max(0, one.offset)
+        for group in groups_of(admin):
+            for place, offset in committed_by(admin, group):
                 if place not in out or offset < out[place][0]:
                     out[place] = offset, group
     except KafkaException as error:
         raise LogUnreadable(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
     return out
+
+
+def groups_of(admin: AdminClient) -> list[str]:
+    """Every group's name. Raises KafkaException, also where a broker did not say which it has."""
+    listed = admin.list_consumer_groups(request_timeout=SECONDS).result(SECONDS)
+    for error in listed.errors:
+        raise error
+    return [one.group_id for one in listed.valid]
+
+
+def committed_by(admin: AdminClient, group: str) -> list[tuple[Place, int]]:
+    """Up to where a group has committed each partition. Raises KafkaException, also where that of one partition is not known."""
+    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
+    found = asked[group].result(SECONDS).topic_partitions or ()
+    for one in found:
+        if one.error is not None:
+            raise KafkaException(one.error)
+    return [((one.topic, one.partition), max(0, one.offset)) for one in found]
+
+
+def taken_by_services(postgres_url: str) -> dict[str, dict[Place, int]]:
+    """How far each service's own rows say that it is, by the name of its schema: Kafka forgets the commits of a group that was away for long.
+
+    Raises ConfigurationError if PostgreSQL does not answer.
+    """
+    try:
+        with psycopg.connect(postgres_url, autocommit=True, connect_timeout=10) as connection:
+            schemas = connection.execute(
+                "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'shard_offset' ORDER BY 1"
+            ).fetchall()
+            query = sql.SQL("SELECT topic, partition, next_offset FROM {}")
+            return {
+                schema: {
+                    (topic, partition): offset
+                    for topic, partition, offset in connection.execute(
+                        query.format(sql.Identifier(schema, "shard_offset"))
+                    )
+                }
+                for (schema,) in schemas
+            }
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(f"PostgreSQL does not answer: {' '.join(str(error).split())}") from error
 
 
 def delete_below(bootstrap: str, ends: Mapping[Place, int]) -> None:

@@ -115,12 +115,17 @@ def exported(connection: psycopg.Connection[Any], what: str, plan_id: str | None
     """A plan's story as others write it."""
     from motet import provenance  # noqa: PLC0415  the records of deciders are needed by this form alone
 
-    rows = (
-        []
-        if plan_id is None
-        else rows_of(connection.execute("SELECT * FROM lineage WHERE plan_id = %s ORDER BY hlc", (plan_id,)))
-    )
-    records = list(read(rows).values())
+    # A command of a plan has a row where it names its cause; it is its client's, and no event.
+    query = "SELECT * FROM lineage WHERE plan_id = %s AND type <> 'SubmitPlan' ORDER BY hlc"
+    rows = [] if plan_id is None else rows_of(connection.execute(query, (plan_id,)))
+    found = read(rows)
+    gone = [place for row in rows if (place := (row["topic"], row["partition"], row["offset"])) not in found]
+    if gone:
+        raise ConfigurationError(
+            f"{len(gone)} of the plan's {len(rows)} records are not in the log any more, or cannot be read, the first at "
+            f"{':'.join(map(str, gone[0]))}: half a story is none. If they were archived, set MOTET_ARCHIVE_DIRECTORY"
+        )
+    records = list(found.values())
     told = provenance.story(records)
     if told is None:
         raise ConfigurationError(
@@ -140,7 +145,8 @@ def read(rows: Sequence[Row]) -> Records:
     records: Records = {}
     with closing(Registry(where.schema_registry_url)) as registry, closing(opened(where)) as log:
         codec = Codec(schemas_of(where, registry))
-        for ranges in passes(wanted):
+        bounds = log.bounds(sorted({(topic, partition) for topic, partition, _ in wanted}))
+        for ranges in passes(one for one in wanted if one[2] >= bounds[one[0], one[1]].begin):
             for batch in log.read(ranges):
                 for message in batch:
                     place = (message.topic, message.partition, message.offset)

@@ -7,6 +7,7 @@ from typing import Final
 import psycopg
 
 from motet.chassis import telemetry
+from motet.chassis.errors import ConfigurationError
 from motet.chassis.service import Service
 from motet.chassis.settings import Settings
 from motet.projector import surface
@@ -17,9 +18,10 @@ LOCK: Final = "SELECT pg_advisory_lock(hashtext('motet.upgrade'))"
 
 
 def service(settings: Settings) -> Service:
-    """The projector. Creates the SQL surface where it is missing, and builds it anew where another version made it.
+    """The projector. Creates the SQL surface where it is missing, and builds it anew where an earlier version made it.
 
-    Until then the tables stay as that version left them, and are read as before; nobody writes them.
+    Until then the tables stay as that version left them, and are read as before; nobody writes them. Raises ConfigurationError where a newer
+    version made them: two that run beside each other would build against each other for ever.
     """
     if not surface.ensure(settings.postgres_url):
         build_anew(settings)
@@ -33,10 +35,12 @@ def build_anew(settings: Settings) -> None:
         connection.execute(LOCK)
         if surface.is_ours(connection):
             return
-        log.info(
-            "rebuilding",
-            reason="another version of Motet made the tables",
-            found=surface.description(connection, surface.SCHEMA),
-        )
+        found = surface.description(connection, surface.SCHEMA)
+        if surface.is_newer(found):
+            raise ConfigurationError(
+                f"the tables in schema {surface.SCHEMA} were made by a newer Motet ({found}), and this one makes version {surface.VERSION}: "
+                "run that, or, to go back, end it everywhere and run `motet rebuild` with this one"
+            )
+        log.info("rebuilding", reason="an earlier version of Motet made the tables", found=found)
         rebuilt = rebuild(settings, lambda read, total: log.info("rebuilding", read=read, of=total))
         log.info("rebuilt", records=rebuilt.events, seconds=round(rebuilt.seconds, 1))

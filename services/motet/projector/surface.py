@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -14,10 +15,13 @@ from motet.projector.tables import TABLES
 from motet.projector.views import VIEWS
 
 SCHEMA: Final = "motet"
+# One more with every change of the definition: of two versions only the newer one may replace the other's tables.
+VERSION: Final = 2
 # Reads everything; grant it to operators.
 READER: Final = "motet_reader"
 # Reads the rows of the tenant that `motet.tenant` names; grant it to a service that sets the name for its users.
 TENANT_ROLE: Final = "motet_tenant"
+NUMBERED: Final = re.compile(r", version ([0-9]+), definition ")
 OF_TENANT: Final = "tenant = NULLIF(current_setting('motet.tenant', true), '')"
 
 
@@ -35,6 +39,12 @@ def is_ours(connection: psycopg.Connection[Any]) -> bool:
     return description(connection, SCHEMA) == comment()
 
 
+def is_newer(found: str | None) -> bool:
+    """Whether tables that say this of themselves may not be replaced by this version's: a newer one, or one of the same number, made them."""
+    number = NUMBERED.search(found or "")
+    return number is not None and int(number[1]) >= VERSION and found != comment()
+
+
 def description(connection: psycopg.Connection[Any], schema: str) -> str | None:
     """What a schema says of itself; None if there is none."""
     row = connection.execute(
@@ -44,11 +54,13 @@ def description(connection: psycopg.Connection[Any], schema: str) -> str | None:
 
 
 def comment() -> str:
-    """What the schema says of itself: which definition it was made by."""
-    definition = "\n".join(statements("s"))
-    return (
-        f"Motet: projections of the committed events, definition {hashlib.sha256(definition.encode()).hexdigest()[:12]}"
-    )
+    """What the schema says of itself: which version made it, by which definition."""
+    return f"Motet: projections of the committed events, version {VERSION}, definition {digest()}"
+
+
+def digest() -> str:
+    """Of everything that is created."""
+    return hashlib.sha256("\n".join(statements("s")).encode()).hexdigest()[:12]
 
 
 def create(connection: psycopg.Connection[Any], schema: str) -> None:
