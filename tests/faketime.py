@@ -11,48 +11,30 @@ from pathlib import Path
 from typing import Final
 
 import debian
+from motet.chaos import clocks
+from motet.chaos.clocks import RIGHT, Clock
 
 TESTS: Final = Path(__file__).resolve().parent
-LIBRARY: Final = "usr/lib/*/faketime/libfaketimeMT.so.1"
 PACKAGE: Final = "libfaketime"
-# An hour and two days, forward and back.
-JUMPS: Final = ("+2d", "-2d", "+0", "+1h", "-1h", "+2d", "-1h", "-2d", "+1h")
+# No two clocks jump to the same place at once: nine jumps, and another number of clocks.
+JUMPS: Final = ("+2d", "-2d", RIGHT, "+1h", "-1h", "+2d", "-1h", "-2d", "+1h")
 JUMP_SECONDS: Final = 0.15
 
 
 def library() -> Path:
     """The library that is loaded before others."""
-    found = next(iter(sorted(Path("/").glob(LIBRARY))), None)
-    return found or debian.unpacked(PACKAGE, LIBRARY)
+    return clocks.library() or debian.unpacked(PACKAGE, clocks.USUAL)
 
 
-class Clock:
-    """The clock of one process: what `set` says counts at once. Ticks go on as they do; no clock that is set wrong changes them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.set("+0")
-
-    def set(self, offset: str) -> None:
-        """By how much it is wrong from now on, such as +2d or -1h."""
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(f"{offset}\n")
-        fresh.rename(self.path)
-
-    def environment(self) -> dict[str, str]:
-        """What a process is started with."""
-        path = (TESTS / "clockwork", TESTS.parent / "services", TESTS / "integration")
-        return {
-            "PYTHONPATH": os.pathsep.join(map(str, path)),
-            "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.path),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+def environment(clock: Clock) -> dict[str, str]:
+    """What a process of a test is started with."""
+    found = clock.environment(library())
+    path = (found["PYTHONPATH"].partition(os.pathsep)[0], TESTS.parent / "services", TESTS / "integration")
+    return {**found, "PYTHONPATH": os.pathsep.join(map(str, path))}
 
 
 @contextmanager
-def jumping(clocks: list[Clock]) -> Iterator[None]:
+def jumping(those: list[Clock]) -> Iterator[None]:
     """Each clock jumps again and again, none when another does, and none to where another is."""
     over = threading.Event()
 
@@ -60,7 +42,7 @@ def jumping(clocks: list[Clock]) -> Iterator[None]:
         for number in count():
             if over.wait(JUMP_SECONDS):
                 return
-            clocks[number % len(clocks)].set(JUMPS[number % len(JUMPS)])
+            those[number % len(those)].set(JUMPS[number % len(JUMPS)])
 
     thread = threading.Thread(target=jump, name="jumping-clocks")
     thread.start()

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from motet.chaos.witness import Witness
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
 from motet.chassis.identity import domain_key, partition_of
@@ -19,7 +20,6 @@ from motet.chassis.waiting import wait_until
 from motet.client import Client
 from motet.platform import Addresses
 from motet.records import CallsFinished, FinishedCall, Invocation, InvokeCalls, Meta, StopCalls
-from witness import Witness
 from world import Process, World
 
 SECONDS: Final = 60.0

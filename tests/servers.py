@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import warnings
@@ -18,7 +17,7 @@ from docker.errors import DockerException
 from testcontainers.compose import DockerCompose
 
 from motet.chassis.waiting import wait_until
-from motet.platform import Addresses, Platform, servers
+from motet.platform import Addresses, Platform, servers, unprivileged
 from motet.platform.layout import Layout
 from motet.platform.ports import free_port
 from motet.platform.process import end_with
@@ -128,7 +127,7 @@ def postgres_alone(directory: Path, environment: Mapping[str, str] = os.environ)
     finally:
         child.send_signal(server.stop)
         child.wait(30.0)
-        remove_data(directory)
+        unprivileged.remove(directory)
 
 
 @contextmanager
@@ -143,10 +142,3 @@ def running(directory: Path, environment: Mapping[str, str] = os.environ) -> Ite
     else:
         with embedded(directory) as addresses:
             yield addresses
-
-
-def remove_data(directory: Path) -> None:
-    """Removes what PostgreSQL keeps outside of a platform's folder when root keeps that to itself."""
-    home = directory / "postgres"
-    if home.is_symlink():
-        shutil.rmtree(home.resolve())

@@ -13,10 +13,10 @@ from typing import Any, Final
 import pytest
 
 from ends import END, Row
+from motet.chaos.witness import Witness
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, Mode, Outcome, Policy, Submitted
 from motet.platform import Addresses
-from witness import Witness
 from world import World
 
 SECONDS: Final = 40.0

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from faketime import Clock, jumping
+from faketime import environment, jumping
 from histories import committed, forget
+from motet.chaos.clocks import Clock
 from motet.chassis.waiting import wait_until
 from world import World
 
@@ -24,7 +25,7 @@ WINDOW: Final = {"MOTET_COMMAND_WINDOW_SECONDS": "3600"}
 
 def run(world: World, clocks: dict[str, Clock]) -> tuple[list[str], list[str], list[Any]]:
     """Starts everything, each by its own clock if it has one; kills the host in the midst of a call; histories, texts, effects."""
-    environments = {name: clocks[name].environment() if name in clocks else {} for name in NAMES}
+    environments = {name: environment(clocks[name]) if name in clocks else {} for name in NAMES}
     coordinator = world.coordinator(**environments["coordinator"], **WINDOW)
     projector = world.projector(**environments["projector"])
     host = world.tools("clock_tools", **environments["host"])

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import pytest
 
+from motet.chaos.witness import Witness
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, PlanLeases
-from witness import Witness
 from world import World
 
 SECONDS: Final = 40.0

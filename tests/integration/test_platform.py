@@ -26,7 +26,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
 )
 
 import servers
-from motet.platform import Addresses, Platform, PlatformFailed, PlatformNotRunning, ServiceSpec
+from motet.platform import Addresses, Platform, PlatformFailed, PlatformNotRunning, ServiceSpec, unprivileged
 from motet.platform import servers as platform_servers
 from motet.platform.process import Watch
 
@@ -225,7 +225,7 @@ def test_a_given_broker_is_used_beside_a_database_of_our_own(
         assert platform.addresses.kafka == on_given.kafka
         assert platform.addresses.postgres != on_given.postgres
         platform.down()
-        servers.remove_data(platform.layout.directory)
+        unprivileged.remove(platform.layout.directory)
 
 
 def test_half_given_servers_are_refused(on_given: Addresses, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

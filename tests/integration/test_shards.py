@@ -11,7 +11,8 @@ from concurrent.futures import wait
 import psycopg
 import pytest
 
-from motet.chassis import lanes
+from motet.chassis import database, lanes
+from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.message import Message
@@ -247,6 +248,24 @@ def test_a_gap_on_a_lane_stops_the_shard_and_says_so(forger: Forger, world: Worl
             name for name in map("y{}".format, range(40)) if partition_of(domain_key(world.tenant, name), 4) == shard
         )
         assert client.run([Call("gap.echo", {"text": "on"})], domain=same).status == "SUCCEEDED"
+
+
+def test_only_a_death_is_a_death(world: World) -> None:
+    """Who failed over a record and lives does not count, however often; another process that finds the mark does, once for each."""
+    world.coordinator()
+    assert world.running["coordinator"].stop() == 0
+    with database.connect(world.addresses.postgres, "coordinator", "test") as connection:
+        topics = ("motet.commands",)
+        mine: dict[int, str] = {}
+
+        def mark(where: str, marked: dict[int, str]) -> int:
+            return shards.mark_suspect(connection, shards.load(connection, 0, topics), where, marked)
+
+        assert [mark("t:0:1", mine) for _ in range(4)] == [0, 0, 0, 0]
+        assert [mark("t:0:1", {}) for _ in range(2)] == [1, 2]
+        assert mark("t:0:1", mine) == 2
+        assert [mark("t:0:2", {}), mark("t:0:2", {})] == [0, 1]
+        connection.execute("UPDATE shard SET suspect = NULL, suspect_deaths = 0 WHERE partition = 0")
 
 
 def test_a_database_older_than_the_log_is_refused(world: World) -> None:

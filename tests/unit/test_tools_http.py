@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
+from motet.chaos.witness import Witness
 from motet.chassis.errors import ConfigurationError
 from motet.tools import Context, Running, ToolFailed, Toolset, TryAgain, Unknown
 from motet.tools.calling import RESULT_BYTES
-from motet.tools.http import Http, Response
-from witness import Witness
+from motet.tools.http import Http, Limit, Response
 
 SOON = 0.2
 # An end that does not wait for what the server does later.
@@ -381,3 +381,21 @@ def test_a_response_is_a_tools_result(http: Http, context: Context) -> None:
         tool.run('{"url":"/page?drop=1"}', context)
     with pytest.raises(ToolFailed, match="answered 404"):
         tool.run('{"url":"/page?status=404"}', context)
+
+
+def test_who_wakes_when_its_time_is_over_sends_nothing(
+    witness: Witness, http: Http, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was paused between its connection and the first byte: another one acts in its place by now."""
+    usual = Limit.narrow
+
+    def paused(limit: Limit, event: str, details: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            limit.ends = time.monotonic()
+        usual(limit, event, details)
+
+    monkeypatch.setattr(Limit, "narrow", paused)
+    with pytest.raises(TryAgain, match="nothing was sent") as caught:
+        http.post(context, "/nokey", json={})
+    assert caught.value.code == "NOT_CONNECTED"
+    assert not witness.requests(context.key)

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from witness import Witness, WitnessFailed
+from motet.chaos.witness import Witness, WitnessFailed
 
 
 def test_a_key_has_one_effect_and_no_key_has_many(witness: Witness) -> None:

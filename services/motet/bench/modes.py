@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from motet.bench import bare_hop, load
 from motet.bench.load import Kind
 from motet.bench.run import bench_service, settings_of
 from motet.client import Client
-from motet.platform import Platform, ServiceSpec
+from motet.platform import Platform, ServiceSpec, unprivileged
 
 FREE: Final = "bench.note"
 CLAIMS: Final = "bench.add"
@@ -61,7 +60,7 @@ class Costs:
 
 def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: Callable[[str], None]) -> Costs:
     """Measures; `scale` 1 is the full size. First without a coordinator. The platform is taken down and removed at the end."""
-    shutil.rmtree(directory, ignore_errors=True)
+    unprivileged.remove(directory)
     report("starting empty servers")
     platform = Platform.up(directory, [])
     try:
@@ -77,7 +76,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
     finally:
         report("stopping")
         platform.down()
-        shutil.rmtree(directory, ignore_errors=True)
+        unprivileged.remove(directory)
     return Costs(hop, tuple(costs))
 
 

@@ -7,7 +7,6 @@ without an end. The second time it stays away for a while; what counts is how ma
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -24,7 +23,7 @@ from motet.bench.load import Kind
 from motet.bench.run import bench_service
 from motet.chassis.waiting import wait_until
 from motet.client import Client
-from motet.platform import Platform, ServiceSpec
+from motet.platform import Platform, ServiceSpec, unprivileged
 
 KINDS: Final = (
     Kind("bench.add", "orchestrated"),
@@ -117,7 +116,7 @@ def flowing(client: Client) -> Iterator[Flows]:
 
 def run(directory: Path, services: Sequence[ServiceSpec], report: Callable[[str], None]) -> list[Outage]:
     """Kills each victim twice, on servers of its own. The platform is taken down and removed at the end."""
-    shutil.rmtree(directory, ignore_errors=True)
+    unprivileged.remove(directory)
     report("starting empty servers")
     known = {one.name: one for one in (*services, bench_service(), bench_service("other", "motet.bench.other_toolset"))}
     platform = Platform.up(directory, list(known.values()))
@@ -138,7 +137,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], report: Callable[[str]
     finally:
         report("stopping")
         platform.down()
-        shutil.rmtree(directory, ignore_errors=True)
+        unprivileged.remove(directory)
 
 
 def outages(

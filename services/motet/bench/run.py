@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from motet.chassis.lag import lag_of
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Client
-from motet.platform import Platform, ServiceSpec
+from motet.platform import Platform, ServiceSpec, unprivileged
 
 WARM_UP: Final = 400
 CAUGHT_UP_SECONDS: Final = 300.0
@@ -50,7 +49,7 @@ class Figures:
 
 def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: Callable[[str], None]) -> Figures:
     """Measures everything; `scale` 1 is the full size. The platform is taken down and removed at the end."""
-    shutil.rmtree(directory, ignore_errors=True)
+    unprivileged.remove(directory)
     report("starting empty servers")
     platform = Platform.up(directory, [])
     try:
@@ -85,7 +84,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
     finally:
         report("stopping")
         platform.down()
-        shutil.rmtree(directory, ignore_errors=True)
+        unprivileged.remove(directory)
     return Figures(hop, load.percentile(latencies, 0.5), load.percentile(latencies, 0.99), few, many, behind, usage)
 
 

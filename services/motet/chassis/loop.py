@@ -66,8 +66,8 @@ class Loop:
         self.tenures: dict[int, Tenure] = {}
         self.jobs = Jobs(service.jobs, self.partitions, settings.replica, self.log)
         self.due: dict[int, float] = {}
-        # Whether shards were claimed that nobody was told to be ready.
-        self.untold = False
+        self.marked: dict[int, str] = {}
+        self.untold = False  # shards were claimed, and nobody was told that they are ready
         self.stopping = False
         self.gathering = Gathering(service.gather_seconds)
         self.connect()
@@ -248,7 +248,7 @@ class Loop:
         for message in messages:
             if message.offset < tenure.shard.offsets[message.topic]:
                 continue
-            deaths = shards.mark_suspect(self.connection, tenure.shard, message.where)
+            deaths = shards.mark_suspect(self.connection, tenure.shard, message.where, self.marked)
             hop = Hop(self.tools, tenure.shard)
             if deaths >= DEATHS_BEFORE_GIVING_UP:
                 rows = hop.give_up(message, tenure.handler, f"the process died {deaths} times over this record")

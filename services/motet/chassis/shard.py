@@ -92,9 +92,14 @@ def left_in_order(connection: psycopg.Connection[Any], shard: Shard) -> None:
     )
 
 
-def mark_suspect(connection: psycopg.Connection[Any], shard: Shard, where: str) -> int:
-    """Writes down which record a cautious shard takes next; returns how often a process died over it already."""
-    deaths = shard.suspect.deaths + 1 if shard.suspect and shard.suspect.where == where else 0
+def mark_suspect(connection: psycopg.Connection[Any], shard: Shard, where: str, marked: dict[int, str]) -> int:
+    """Writes down which record a cautious shard takes next; returns how often a process died over it already.
+
+    `marked` is what this process wrote down last, by shard. It lives: whatever its hop failed over, a database that was full for instance,
+    it did not die over that record.
+    """
+    outlived = marked.get(shard.partition) == where
+    deaths = shard.suspect.deaths + (not outlived) if shard.suspect and shard.suspect.where == where else 0
     with connection.transaction():
         cursor = connection.execute(
             "UPDATE shard SET suspect = %s, suspect_deaths = %s WHERE partition = %s AND epoch = %s",
@@ -102,6 +107,7 @@ def mark_suspect(connection: psycopg.Connection[Any], shard: Shard, where: str) 
         )
         if cursor.rowcount != 1:
             raise Fenced(f"shard {shard.partition} has another owner")
+    marked[shard.partition] = where
     return deaths
 
 

@@ -13,6 +13,7 @@ from motet.cli import (
     auditing,
     bench,
     changes,
+    chaos,
     checkpoints,
     dead_letters,
     demo,
@@ -69,6 +70,7 @@ app.add_typer(archiving.retention, name="retention", rich_help_panel="Proof")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)
+app.command(rich_help_panel="See it work")(chaos.chaos)
 app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)

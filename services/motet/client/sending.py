@@ -23,7 +23,7 @@ Told = Callable[[str | None, str | None], None]
 
 
 class SubmitFailed(MotetError):
-    """Kafka did not take the command: nothing of it will run. Submit it again with the same idempotency key."""
+    """Kafka did not say that it has the command: it may have it all the same. Submit it again with the same idempotency key."""
 
 
 class Sending:

@@ -52,6 +52,14 @@ def data_home(wanted: Path) -> Path:
     return home
 
 
+def remove(directory: Path) -> None:
+    """Removes a platform's folder with all of its data, also what is elsewhere. Nothing may run there any more."""
+    data = directory / "postgres"
+    if data.is_symlink():
+        shutil.rmtree(data.resolve(), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def programs(package: Path, home: Path) -> Path:
     """The package with PostgreSQL's programs: where it is installed, or a copy in the data's home."""
     if user() is None or reaches(package / "pginstall" / "bin" / "postgres"):

@@ -18,7 +18,7 @@ What came of a request is told apart by what it says of the effect:
 | 2xx | it happened | returns the Response |
 | 307, 308; any redirect of GET and HEAD | it did not happen here, elsewhere it may | follows it, 5 times at most, then ToolFailed TOO_MANY_REDIRECTS |
 | another 3xx | the server answered, and what it means only the tool can say | returns the Response |
-| no connection: refused, unknown name, TLS, connect timeout, no connection free | nothing was sent | TryAgain NOT_CONNECTED |
+| no connection: refused, unknown name, TLS, connect timeout, no connection free; time over before the first byte | nothing was sent | TryAgain NOT_CONNECTED |
 | a URL, header or body that cannot be sent | nothing was sent, nor will it be | ToolFailed INVALID_REQUEST |
 | 429, 503 | it did not happen, later it may | TryAgain HTTP_429, HTTP_503, after `Retry-After` |
 | 408 | the request did not arrive whole | TryAgain HTTP_408, after `Retry-After` |
@@ -82,6 +82,8 @@ FOR_EVERYBODY: Final = frozenset(
     {"accept", "accept-encoding", "connection", "content-length", "content-type", "host", "user-agent"}
     | {KEY.lower(), FENCING.lower(), TRACE}
 )
+# The step before which nothing has left this process.
+FIRST_BYTE: Final = ".send_request_headers.started"
 NOTHING_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 # The body's length is counted here, so a request that breaks the protocol does so before its first byte.
 NEVER_SENT: Final = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
@@ -125,8 +127,13 @@ class Limit:
         """The seconds that are left."""
         return self.ends - time.monotonic()
 
-    def narrow(self, _event: str, _details: Mapping[str, Any]) -> None:
-        """Gives the next step what the former ones left; httpx calls it before each."""
+    def narrow(self, event: str, _details: Mapping[str, Any]) -> None:
+        """Gives the next step what the former ones left; httpx calls it before each.
+
+        A process that was paused, and wakes when its time is over, sends nothing: another one acts in its place by now. Raises ConnectTimeout.
+        """
+        if event.endswith(FIRST_BYTE) and self.left <= 0:
+            raise httpx.ConnectTimeout("its time was over before the first byte")
         seconds = max(self.left, SHORTEST_STEP_SECONDS)
         self.steps.update(connect=seconds, pool=seconds, read=seconds, write=seconds)
 

@@ -11,6 +11,7 @@ first is in progress 409.
 | `/nokey` | applies an effect at each request |
 | `/lookup/KEY` | says whether a key's effect was applied, by whichever path, and the first one's answer |
 | `/page` | text; no effect |
+| `/behave` | what its query says holds for every later request that does not say otherwise; no effect |
 
 | query | what it changes |
 |---|---|
@@ -48,6 +49,7 @@ class Account:
         self.lock = threading.Lock()
         self.answers: dict[str, tuple[str, Answer]] = {}
         self.open: set[str] = set()
+        self.usual: dict[str, str] = {}
         self.refused: dict[tuple[str, str], int] = {}
         self.effects = 0
         for line in path.read_text().splitlines() if path.exists() else ():
@@ -102,6 +104,11 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
         key = self.headers.get("Idempotency-Key", "")
         account = self.account
+        if url.path == "/behave":
+            account.usual = asked
+            self.answer(200, asked, {})
+            return
+        asked = account.usual | asked
         with account.lock:
             headers = {name.lower(): value for name, value in self.headers.items()}
             line = {"kind": "request", "method": self.command, "path": url.path, "query": asked}
@@ -226,4 +233,4 @@ def main(directory: Path, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(Path(sys.argv[1]), int("".join(sys.argv[2:3]) or 0))
