@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
-import uuid
+import subprocess
+import sys
 from random import Random
 from typing import Any, Final
 
 from confluent_kafka import Producer
 
+from motet.chaos import hung_producer
 from motet.chaos.faults.fault import Fault, now_and_then
-from motet.chaos.stage import Stage
+from motet.chaos.stage import Stage, pause
 from motet.chassis.lanes import HEADER
 from motet.chassis.log_reader import LogReader, Place
 from motet.chassis.message import Message
+from motet.chassis.provision import catalog
 
 DOOR: Final = "motet.commands"
 DOORS: Final = (DOOR, "motet.lease-commands")
@@ -74,25 +76,17 @@ def poison(stage: Stage, chance: Random, seconds: float) -> int:
 
 
 def hung_transaction(stage: Stage, chance: Random, seconds: float) -> int:
-    """A foreign producer begins a transaction at the door and never ends it: who reads committed records waits until the broker ends it."""
+    """A foreign producer begins a transaction at the door and dies: who reads committed records waits until the broker ends it."""
     done = 0
-    for _ in now_and_then(chance, seconds, HUNG_SECONDS, HUNG_SECONDS * 2):
-        producer = Producer(
-            {
-                "bootstrap.servers": stage.addresses.kafka,
-                "transactional.id": f"hung-{uuid.uuid4().hex}",
-                "transaction.timeout.ms": 10_000,
-            }
-        )
-        producer.init_transactions(HUNG_SECONDS)
-        producer.begin_transaction()
-        for partition in range(4):
-            producer.produce(DOOR, b"never committed", b"poison/main", partition=partition)
-        producer.flush()
-        done += 1
-        ends = time.monotonic() + min(seconds, HUNG_SECONDS)
-        while time.monotonic() < ends:
-            producer.poll(0.2)
+    partitions, _ = catalog()
+    about = (stage.addresses.kafka, DOOR, str(partitions), "poison/main", "never committed")
+    for left in now_and_then(chance, seconds, HUNG_SECONDS, HUNG_SECONDS * 2):
+        with subprocess.Popen(
+            [sys.executable, hung_producer.__file__, *about], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as producer:
+            done += producer.stdout is not None and producer.stdout.readline().startswith(b"hung")
+            pause(min(left, HUNG_SECONDS))
+            producer.kill()
     return done
 
 
