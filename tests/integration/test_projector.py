@@ -204,6 +204,10 @@ def test_a_rebuild_finds_what_was_changed_and_repairs_it(projected: World, setti
     assert not found.equal
     assert (found.tables["plans"].only_live, found.tables["plans"].only_rebuilt) == (10, 10)
     assert (found.tables["calls"].only_live, found.tables["calls"].only_rebuilt) == (0, 5)
+    told = found.tables["plans"].examples
+    assert [side for side, _ in told] == ["live"] * 3 + ["rebuilt"] * 3
+    assert ["mallory" in row for _, row in told] == [True] * 3 + [False] * 3
+    assert found.tables["tenants"].examples == ()
     assert rebuild(settings, lambda *_: None).equal
     with reader(projected, surface.READER) as connection:
         assert connection.execute("SELECT count(*) FROM motet.calls WHERE index = 2").fetchone() is not None

@@ -95,7 +95,8 @@ def projected(stage: Stage) -> Iterator[str]:
     """P5: projections that are built from the first event are the live ones."""
     for name, one in rebuild(stage.settings, lambda *_: None).tables.items():
         if one.only_live or one.only_rebuilt:
-            yield f"projection {name}: {one.only_live} rows only live, {one.only_rebuilt} only rebuilt"
+            told = "; ".join(f"only {side}: {row}" for side, row in one.examples)
+            yield f"projection {name}: {one.only_live} rows only live, {one.only_rebuilt} only rebuilt: {told}"
 
 
 def bounded(stage: Stage) -> Iterator[str]:

@@ -29,6 +29,8 @@ def read_by_all(bootstrap: str) -> dict[Place, tuple[int, str]]:
                     out[place] = offset, group
     except KafkaException as error:
         raise LogUnreadable(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
+    except TimeoutError as error:
+        raise LogUnreadable(f"Kafka at {bootstrap} did not answer within {SECONDS:g} s") from error
     return out
 
 

@@ -264,6 +264,7 @@ def rebuild(
                         "only_live": one.only_live,
                         "only_rebuilt": one.only_rebuilt,
                         "digest": one.digest,
+                        "examples": [{"only": side, "row": row} for side, row in one.examples],
                     }
                     for name, one in rebuilt.tables.items()
                 },
@@ -275,6 +276,9 @@ def rebuild(
             for name, one in rebuilt.tables.items()
         ]
         table(["table", "rows live", "rows rebuilt", "only live", "only rebuilt"], rows)
+        for name, one in rebuilt.tables.items():
+            for side, row in one.examples:
+                console.print(f"{name}, only {side}: {row}", markup=False, soft_wrap=True)
         verdict = (
             "[green]equal, row by row[/]" if rebuilt.equal else "[red]different[/]: the rebuilt tables are live now"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +21,8 @@ from motet.projector.writer import Writer
 
 FRESH: Final = "motet_rebuild"
 OLD: Final = "motet_old"
+# Rows of a table that are shown of each side.
+EXAMPLES: Final = 3
 LOCK: Final = "SELECT pg_try_advisory_lock(hashtext('motet.rebuild'))"
 
 
@@ -34,6 +36,8 @@ class TableComparison:
     only_rebuilt: int
     # SHA-256 of the rebuilt rows, whatever their order.
     digest: str
+    # A few of those that only one side has, as text, each with its side: what is wrong with a live table is gone once it was swapped.
+    examples: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,8 @@ def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:
         rows_rebuilt, digest = summed(connection, f"{FRESH}.{table.name}")
         rows_live, live = summed(connection, f"{surface.SCHEMA}.{table.name}")
         apart = (0, 0) if live == digest else differing(connection, table.name)
-        out[table.name] = TableComparison(rows_live, rows_rebuilt, *apart, digest)
+        told = tuple(examples(connection, table.name)) if any(apart) else ()
+        out[table.name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
     return out
 
 
@@ -162,6 +167,14 @@ def differing(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]
     ).fetchone()
     only_live, only_rebuilt = row or (0, 0)
     return only_live, only_rebuilt
+
+
+def examples(connection: psycopg.Connection[Any], name: str) -> Iterator[tuple[str, str]]:
+    """A few rows that only one side has, in an order in which those of one key stand beside each other."""
+    live, fresh = (f"SELECT t::text FROM {schema}.{name} AS t" for schema in (surface.SCHEMA, FRESH))
+    for side, one, other in (("live", live, fresh), ("rebuilt", fresh, live)):
+        query = f"SELECT * FROM ({one} EXCEPT ALL {other}) AS a ORDER BY 1 LIMIT {EXAMPLES}"
+        yield from ((side, row) for (row,) in connection.execute(query.encode()))
 
 
 def swap(connection: psycopg.Connection[Any]) -> None:
