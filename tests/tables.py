@@ -27,7 +27,8 @@ class Tables:
             if row["status"] == "REJECTED" and plan_id in self.plans:
                 self.plans[plan_id]["repeats"] += 1 + row["repeats"]
             else:
-                self.plans[plan_id] = dict(row)
+                former = self.plans.get(plan_id, {"repeats": 0})
+                self.plans[plan_id] = {**row, "repeats": row["repeats"] + former["repeats"]}
         self.calls |= {place: dict(row) for place, row in changes.calls.items()}
         self.lineage |= {row["effect"]: row for row in changes.lineage}
         self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -12,16 +14,18 @@ import pytest
 
 from motet import projector
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.service import Opening
+from motet.chassis.service import Opening, Received
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call
 from motet.projector import rebuild as rebuilding
 from motet.projector import surface
+from motet.projector.fold import fold
 from motet.projector.handler import Projector
 from motet.projector.lineage import LINEAGE
 from motet.projector.rebuild import LOCK, rebuild
 from motet.projector.writer import Writer
+from motet.records import CommandRepeated, Meta, PlanAdmitted
 from world import World
 
 OWNER = "motet_test_owner"
@@ -152,6 +156,30 @@ def test_an_owner_who_is_no_superuser_can_write(projected: World) -> None:
         writer.see_tenants({"acme": ("2025-01-01T00:00:00Z", "2025-01-02T00:00:00Z")})
         rows = connection.execute(f"SELECT tenant, first_seen::date::text FROM {schema}.tenants".encode()).fetchall()
         assert rows == [("acme", "2025-01-01")]
+        connection.rollback()
+
+
+@pytest.mark.parametrize("cuts", [(), (1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3)])
+def test_a_plan_that_is_admitted_again_keeps_its_repeats(projected: World, cuts: tuple[int, ...]) -> None:
+    """Its host forgot it after its window: admitted, repeated, admitted and repeated, in whichever batches, is repeated twice."""
+    schema = f"motet_{uuid.uuid4().hex[:8]}"
+    records: list[Any] = []
+    for number in range(2):
+        about = (Meta(f"{number}", "c", "motet.commands:0:1", "acme", "d", number, number), "plan")
+        records += [
+            PlanAdmitted(*about, "key", "agent", "PLAN", "", ()),
+            CommandRepeated(replace(about[0], event_id=f"again{number}"), "plan", "key", "agent", "OPEN"),
+        ]
+    batch = [
+        Received("motet.events", 0, offset, b"acme/d", b"", 0, one, one.meta.event_id)
+        for offset, one in enumerate(records)
+    ]
+    with psycopg.connect(projected.addresses.postgres) as connection:
+        surface.create(connection, schema)
+        writer = Writer(connection, schema)
+        for begin, end in pairwise((0, *cuts, len(batch))):
+            writer.write(fold(batch[begin:end]))
+        assert connection.execute(f"SELECT repeats FROM {schema}.plans".encode()).fetchall() == [(2,)]
         connection.rollback()
 
 

@@ -103,10 +103,11 @@ class Writer:
             return
         columns = ", ".join(PLANS.names)
         renewed = ", ".join(f"{name} = excluded.{name}" for name in PLANS.names[1:] if name != "repeats")
-        # An admitted plan takes the place of a rejected one with the same content; a rejection changes no plan that is there.
+        # An admitted plan takes the place of one with the same content, which was rejected or is forgotten by its host; how often it was
+        # repeated adds up, in whichever batches that came. A rejection changes no plan that is there.
         self.run(
             f"INSERT INTO {self.schema}.plans ({columns}) SELECT {columns} FROM {recordset(PLANS, PLANS.names)} WHERE status <> 'REJECTED' "
-            f"ON CONFLICT (plan_id) DO UPDATE SET {renewed}",
+            f"ON CONFLICT (plan_id) DO UPDATE SET {renewed}, repeats = plans.repeats + excluded.repeats",
             rows,
         )
         self.run(
