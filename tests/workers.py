@@ -18,7 +18,6 @@ import servers
 WORKERS: Final = 3
 # What takes longest is begun first, so that no process is left alone with it in the end.
 FIRST: Final = (
-    "test_quick.py",
     "test_ends.py",
     "test_crashes.py",
     "test_commands.py",
