@@ -156,9 +156,8 @@ def test_the_answer_to_a_commit_is_lost_and_the_connection_with_it() -> None:
         assert proxy.done == 1
 
 
-def test_connections_are_cut(tmp_path: object) -> None:
+def test_connections_are_cut() -> None:
     """Each of them at once, and how many is said."""
-    del tmp_path
     with through(kafka=False) as (_, proxy, network, client):
         begun = (8).to_bytes(4) + (3 << 16).to_bytes(4)
         client.sendall(begun)

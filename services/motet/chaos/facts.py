@@ -47,7 +47,6 @@ class Facts:
     """What the events say, repeats dropped by the id of the event."""
 
     admitted: dict[str, PlanAdmitted] = field(default_factory=dict)
-    rejected: dict[str, PlanRejected] = field(default_factory=dict)
     # Terminal events of each plan, by event id; and how each says that it ended.
     ends: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     calls: dict[tuple[str, int], Ended] = field(default_factory=dict)
@@ -63,7 +62,6 @@ class Facts:
         if isinstance(record, PlanAdmitted):
             self.admitted[record.plan_id] = record
         elif isinstance(record, PlanRejected):
-            self.rejected[record.plan_id] = record
             self.ends[record.plan_id][meta.event_id] = "REJECTED"
         elif isinstance(record, PlanEnded):
             self.ends[record.plan_id][meta.event_id] = record.outcome

@@ -23,11 +23,11 @@ from motet.chaos.profile import Profile, Script, scripts
 from motet.chaos.stage import Stage, pause, staged
 from motet.chassis.errors import MotetError
 from motet.client import Client
-from motet.platform import PlatformError, ServiceSpec
+from motet.platform import ServiceSpec
 
 TENANTS: Final = 3
 # What keeps a verdict from being given.
-UNKNOWN: Final = (MotetError, PlatformError, psycopg.Error)
+UNKNOWN: Final = (MotetError, psycopg.Error)
 
 
 @dataclass(slots=True)
@@ -116,7 +116,7 @@ def run(
         try:
             result.violations = [*whole.judge(stage)]
         except UNKNOWN as error:
-            result.unknown = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            result.unknown = said(error)
         report("stopping")
     result.seconds = time.monotonic() - began
     return result
@@ -139,12 +139,17 @@ def one_run(stage: Stage, client: Client, script: Script) -> RunResult:
         found = facts.read(stage, client.codec, since, tenants)
         seen = judging.see(stage, load.operations, found, tenants)
     except UNKNOWN as error:
-        result.unknown = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        result.unknown = said(error)
         return result
     result.records = found.records
     result.violations = judging.judge(seen)
     count(load.operations, result)
     return result
+
+
+def said(error: Exception) -> str:
+    """An error on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def break_things(stage: Stage, script: Script) -> int:

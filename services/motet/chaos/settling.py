@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from motet.chaos.stage import Stage
+from motet.chassis.database import hop_schemas
 from motet.chassis.errors import MotetError
 from motet.chassis.identity import domain_key, partition_of
 from motet.chassis.lag import taken_by
@@ -100,11 +101,3 @@ def unpublished(stage: Stage) -> str:
             if row is not None and row[0]:
                 out.append(f"{schema} {row[0]}")
     return ", ".join(out)
-
-
-def hop_schemas(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
-    """The schemas that have a hop's rows."""
-    rows = connection.execute(
-        "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'lane_out' ORDER BY 1"
-    )
-    return [str(schema) for (schema,) in rows]

@@ -10,13 +10,14 @@ import psycopg
 from psycopg import sql
 
 from motet.audit.reading import audit
-from motet.chaos.settling import hop_schemas
 from motet.chaos.stage import Stage
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
+from motet.chassis.database import hop_schemas
 from motet.chassis.log_reader import LogReader
 from motet.chassis.registry import Registry
 from motet.projector.rebuild import rebuild
+from motet.tools.host import schemas_of
 
 CONNECTIONS: Final = 100
 MEMORY_BYTES: Final = 400_000_000
@@ -74,7 +75,10 @@ def sent(stage: Stage) -> Iterator[str]:
 
 def rows_of_lanes(stage: Stage) -> dict[Lane, tuple[int, bytes]]:
     """The last number and digest of every lane, as its sender's rows have it."""
-    services = {schema_of(name): name for name in stage.services}
+    services = {
+        schemas_of(name.removeprefix("tools-"))[1] if name.startswith("tools-") else name: name
+        for name in stage.services
+    }
     out = {}
     with psycopg.connect(stage.addresses.postgres, autocommit=True) as connection:
         for schema in hop_schemas(connection):
@@ -84,11 +88,6 @@ def rows_of_lanes(stage: Stage) -> dict[Lane, tuple[int, bytes]]:
             ):
                 out[services[schema], shard, topic, destination] = number, bytes(digest)
     return out
-
-
-def schema_of(service: str) -> str:
-    """Where a service has its hop's rows."""
-    return f"{service.replace('-', '_')}_hop" if service.startswith("tools-") else service
 
 
 def projected(stage: Stage) -> Iterator[str]:

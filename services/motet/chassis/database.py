@@ -58,3 +58,11 @@ def newest(places: Sequence[Path]) -> set[str]:
 def create_schema(connection: psycopg.Connection[Any], schema: str) -> None:
     """A schema of a tool's own tables."""
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def hop_schemas(connection: psycopg.Connection[Any]) -> list[str]:
+    """The schemas in which services have their hop's rows."""
+    rows = connection.execute(
+        "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'shard_offset' ORDER BY 1"
+    )
+    return [schema for (schema,) in rows]

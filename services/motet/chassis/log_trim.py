@@ -9,6 +9,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
+from motet.chassis.database import hop_schemas
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.kafka_login import reaching
 from motet.chassis.lag import SECONDS
@@ -59,9 +60,6 @@ def taken_by_services(postgres_url: str) -> dict[str, dict[Place, int]]:
     """
     try:
         with psycopg.connect(postgres_url, autocommit=True, connect_timeout=10) as connection:
-            schemas = connection.execute(
-                "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'shard_offset' ORDER BY 1"
-            ).fetchall()
             query = sql.SQL("SELECT topic, partition, next_offset FROM {}")
             return {
                 schema: {
@@ -70,7 +68,7 @@ def taken_by_services(postgres_url: str) -> dict[str, dict[Place, int]]:
                         query.format(sql.Identifier(schema, "shard_offset"))
                     )
                 }
-                for (schema,) in schemas
+                for schema in hop_schemas(connection)
             }
     except psycopg.OperationalError as error:
         raise ConfigurationError(f"PostgreSQL does not answer: {' '.join(str(error).split())}") from error
