@@ -19,8 +19,9 @@ import fastavro
 from motet.audit.reading import Audit, audit
 from motet.chassis import lanes
 from motet.chassis.codec import PREFIX, Codec
-from motet.chassis.log_reader import Bounds, Place
+from motet.chassis.log_reader import Bounds
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 from motet.conformance import archive
 
 FILE: Final = Path(__file__).parent / "golden" / "2026-11-decisions.avro"

@@ -18,6 +18,7 @@ import servers
 WORKERS: Final = 3
 # What takes longest is begun first, so that no process is left alone with it in the end.
 FIRST: Final = (
+    "test_quick_profile.py",
     "test_ends.py",
     "test_crashes.py",
     "test_commands.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -109,7 +110,8 @@ def sibling(stage: Stage, row: Row) -> Outcome:
         quorum=quorum,
         on_failure="compensate" if "compensate" in words else "stop",
     )
-    other = Call("fault.compute", {}, id="quick") if quorum == 1 else FAILING
+    beside = "fault.compute" if row.effect == "transactional" else "fault.compute_beside"
+    other = Call(beside, {}, id="quick") if quorum == 1 else replace(FAILING, tool=beside)
     call = tool_of(row) if row.effect == "transactional" else tool_of(row, query="?delay=0.7")
     outcome = ended(stage.submit(call, other, policy=policy))
     return late(stage, outcome) if "late" in row.fault else outcome

@@ -1,4 +1,4 @@
-"""`motet chaos` as a command; `quick_profile.py` beside this runs it to its end."""
+"""`motet chaos` as a command; `test_quick_profile.py` beside this runs it to its end."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def flaky(context: Context) -> int:
     return context.attempt
 
 
-@tools.tool(effect="idempotent", deadline_seconds=1.2, timeout_seconds=60, attempts=1)
+@tools.tool(effect="idempotent", deadline_seconds=5, timeout_seconds=60, attempts=1)
 def patient(context: Context) -> str:
-    """Waits until its time is over."""
+    """Waits until its time is over, which is long enough to have begun before."""
     while not context.cancelled:
         never.wait(LOOK_SECONDS)
     context.check()

@@ -15,6 +15,8 @@ tools = Toolset(
 )
 http = Http(os.environ.get("WITNESS_URL", "http://127.0.0.1:9"))
 never = threading.Event()
+# Set for a plan once a call of it that goes to the witness runs.
+begun: dict[str, threading.Event] = {}
 
 
 @tools.tool(effect="pure", timeout_seconds=1)
@@ -25,6 +27,13 @@ def compute(context: Context, how: str = "") -> str:
     if how == "fail":
         raise ToolFailed("it was asked to fail", code="ASKED")
     return "computed"
+
+
+@tools.tool(effect="pure", timeout_seconds=60)
+def compute_beside(context: Context, how: str = "") -> str:
+    """Computes once the call beside it runs: what its end means for that one, it means while that one runs."""
+    begun.setdefault(context.plan_id, threading.Event()).wait(60)
+    return compute(context, how)
 
 
 @tools.tool(
@@ -69,6 +78,7 @@ def withdraw(context: Context, account: str) -> int:
 def charge(context: Context, account: str, query: str = "", refund: str = "") -> dict[str, Any]:
     """Charges an account at the witness, which honours keys."""
     context.spend(cost="0.04")
+    begun.setdefault(context.plan_id, threading.Event()).set()
     answer = http.post(context, f"/charge{query}", json={"account": account})
     return {"status": answer.status, "body": answer.body, "refund": refund}
 
@@ -96,6 +106,7 @@ def asked(context: Context, query: str = "") -> Happened | DidNotHappen:
 @tools.tool(effect="reconcilable", timeout_seconds=2, reconcile=asked, compensation=Compensation("apologise"))
 def pay(context: Context, query: str = "") -> str:
     """Pays at the witness, which can be asked about it."""
+    begun.setdefault(context.plan_id, threading.Event()).set()
     http.post(context, f"/nokey{query}", json={})
     return "paid"
 
@@ -103,6 +114,7 @@ def pay(context: Context, query: str = "") -> str:
 @tools.tool(effect="irreversible", timeout_seconds=2, compensation=Compensation("apologise"))
 def mail(context: Context, query: str = "") -> str:
     """Sends a letter, which nobody can ask about or call back."""
+    begun.setdefault(context.plan_id, threading.Event()).set()
     http.post(context, f"/nokey{query}", json={})
     return "sent"
 

@@ -10,7 +10,8 @@ from causes.stage import SECONDS, Stage, stage
 from ends import ROWS, Row
 from motet.audit.reading import audit
 from motet.chassis.codec import Codec
-from motet.chassis.log_reader import Bounds, LogReader, Place
+from motet.chassis.log_reader import Bounds, LogReader
+from motet.chassis.offsets import Place
 from motet.chassis.registry import Registry
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until

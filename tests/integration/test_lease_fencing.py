@@ -34,6 +34,15 @@ def client(shared_world: World) -> Iterator[Client]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def own_tables(shared_world: World) -> str:
+    """PostgreSQL's address, with tables of one's own: names resolve in a schema that is nobody else's."""
+    postgres = shared_world.addresses.postgres
+    with psycopg.connect(postgres) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS somebody")
+    return f"{postgres}?options=-csearch_path%3Dsomebody"
+
+
 def run(client: Client, tool: str, token: int, **arguments: Any) -> tuple[Any, str]:
     """A call under a lease: its result, or its error."""
     lease = {"resource": arguments.pop("resource", "account:1"), "token": token, **arguments.pop("scope", {})}
@@ -63,14 +72,15 @@ def test_a_lower_token_than_one_that_was_seen_fails_whatever_the_effect_class(
     ]
 
 
-def test_a_holder_that_was_paused_for_longer_than_its_lease_is_refused(client: Client, shared_world: World) -> None:
+def test_a_holder_that_was_paused_for_longer_than_its_lease_is_refused(
+    client: Client, shared_world: World, own_tables: str
+) -> None:
     """SIGSTOP, a new holder, SIGCONT: what it believed to hold, it cannot write with, neither through Motet nor in tables of its own."""
-    postgres = shared_world.addresses.postgres
     environment = {**os.environ, **shared_world.addresses.environment(), "PYTHONPATH": str(SERVICES)}
-    with psycopg.connect(postgres) as connection:
+    with psycopg.connect(own_tables) as connection:
         prepare(connection)
     with subprocess.Popen(
-        [sys.executable, str(HOLDER), client.tenant, client.domain, postgres],
+        [sys.executable, str(HOLDER), client.tenant, client.domain, own_tables],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -87,7 +97,7 @@ def test_a_holder_that_was_paused_for_longer_than_its_lease_is_refused(client: C
             client.run([Call("fenced.deposit", {"account": "42", "amount": 5, "lease": argument})]).status
             == "SUCCEEDED"
         )
-        with psycopg.connect(postgres) as connection:
+        with psycopg.connect(own_tables) as connection:
             fence(connection, "account:42", lease.token, client.domain)
         paused.send_signal(signal.SIGCONT)
         said = json.loads(paused.communicate("go on\n", timeout=SECONDS)[0])
@@ -97,10 +107,9 @@ def test_a_holder_that_was_paused_for_longer_than_its_lease_is_refused(client: C
     assert shared_world.sql("SELECT amount, token FROM tools_fenced.entry WHERE account = '42'") == [(5, lease.token)]
 
 
-def test_a_fence_commits_with_what_it_protects_and_lets_one_writer_pass_at_a_time(shared_world: World) -> None:
+def test_a_fence_commits_with_what_it_protects_and_lets_one_writer_pass_at_a_time(own_tables: str) -> None:
     """Rolled back it was never seen; a writer with a lower token that came at the same time waits, and is refused."""
-    postgres = shared_world.addresses.postgres
-    with psycopg.connect(postgres) as first, psycopg.connect(postgres) as second:
+    with psycopg.connect(own_tables) as first, psycopg.connect(own_tables) as second:
         prepare(first)
         first.commit()
         fence(first, "r", 9, "apart")

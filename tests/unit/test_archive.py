@@ -23,8 +23,9 @@ from motet.archive.writing import write
 from motet.audit.reading import audit
 from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import Bounds, Place
+from motet.chassis.log_reader import Bounds
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 from recorded import Recorded, recorded
 
 PLACE: Final = ("motet.events", 3)

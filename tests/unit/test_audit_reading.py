@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from motet.audit import causes, merging
 from motet.audit.merging import Merge
-from motet.chassis.log_reader import Bounds, Place
+from motet.chassis.log_reader import Bounds
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 from recorded import Recorded, Schemas, recorded
 
 LOGS = st.dictionaries(st.sampled_from("abcd"), st.lists(st.tuples(st.integers(1, 3), st.integers(0, 30)), max_size=30))

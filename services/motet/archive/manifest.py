@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import Bounds, Place
+from motet.chassis.log_reader import Bounds
+from motet.chassis.offsets import Place
 
 MANIFEST: Final = "manifest.json"
 LOCK: Final = "lock"

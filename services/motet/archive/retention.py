@@ -17,8 +17,9 @@ import yaml
 from motet.archive.stored import Archive
 from motet.archive.verifying import fault_of
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import Bounds, LogReader, Place
+from motet.chassis.log_reader import Bounds, LogReader
 from motet.chassis.log_trim import delete_below, read_by_all, taken_by_services
+from motet.chassis.offsets import Place
 from motet.chassis.provision import PLACEHOLDER, entry
 from motet.chassis.settings import Settings
 

@@ -12,9 +12,9 @@ import fastavro
 
 from motet.archive.manifest import PART, Segment, make_folder, put
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import Place
 from motet.chassis.message import Message
 from motet.chassis.message_rows import SCHEMA, message_of, row_of
+from motet.chassis.offsets import Place
 
 # A block is what a reader decodes at a time.
 BLOCK_BYTES: Final = 1_000_000

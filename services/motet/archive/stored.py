@@ -11,8 +11,9 @@ from motet.archive import manifest as manifests
 from motet.archive import segment as segments
 from motet.chassis.codec import Schemas
 from motet.chassis.errors import ConfigurationError
-from motet.chassis.log_reader import BATCH, Bounds, OpenLog, Place
+from motet.chassis.log_reader import BATCH, Bounds, OpenLog
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 
 NOTHING: Final = Bounds(0, 0)
 # Readings that stay open: a file each, and up to a block of it in memory.

@@ -12,8 +12,9 @@ from motet.archive.manifest import Manifest
 from motet.chassis.codec import Schemas, schema_id_of
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.lanes import HEADER
-from motet.chassis.log_reader import OpenLog, Place
+from motet.chassis.log_reader import OpenLog
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 
 # Offsets of a segment at most.
 SEGMENT: Final = 100_000

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from motet.chassis.message import Message
 
 if TYPE_CHECKING:
-    from motet.chassis.log_reader import Log, Place
+    from motet.chassis.log_reader import Log
+    from motet.chassis.offsets import Place
 
 # Records of a topic that are read ahead at a time.
 AHEAD: Final = 4_000

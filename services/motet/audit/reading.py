@@ -17,7 +17,8 @@ from motet.chassis.provision import catalog, entry
 
 if TYPE_CHECKING:
     from motet.chassis.codec import Codec
-    from motet.chassis.log_reader import Bounds, Log, Place
+    from motet.chassis.log_reader import Bounds, Log
+    from motet.chassis.offsets import Place
 
 # Findings that are kept whole; beyond, they are counted.
 KEPT: Final = 1_000

@@ -13,8 +13,9 @@ from typing import Any, Final
 from motet.chaos.stage import Stage
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
-from motet.chassis.log_reader import LogReader, Place
+from motet.chassis.log_reader import LogReader
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 from motet.records import (
     CallsCommitted,
     Command,

@@ -6,26 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # not in its __all__
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from motet.chassis.errors import ConfigurationError, MotetError
-from motet.chassis.kafka_login import reaching
+from motet.chassis.errors import MotetError
 from motet.chassis.message import Message
-from motet.chassis.provision import entry
+from motet.chassis.offsets import FIRST, NEXT, Place, asking, offsets_at, places_of
 
-Place = tuple[str, int]
-
-ANSWER_SECONDS: Final = 15.0
 LOOK_SECONDS: Final = 0.2
 # So long Kafka may say nothing while records are due: 30 s.
 SILENT_ROUNDS: Final = 150
 BATCH: Final = 5_000
-EARLIEST: Any = OffsetSpec.earliest()  # type: ignore[no-untyped-call]  # the client has no types here
-LATEST: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 
 class LogUnreadable(MotetError):
@@ -68,63 +62,41 @@ class LogReader:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self.admin = AdminClient(reaching(bootstrap) | {"log_level": 0})
-        self.consumer = Consumer(
+        self.consumer = asking(
+            bootstrap,
             {
-                **reaching(bootstrap),
-                # The client wants a name; no group is joined and no offset is committed.
-                "group.id": "motet-reader",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
                 "auto.offset.reset": "error",
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 20,
                 "queued.max.messages.kbytes": 65_536,
                 "check.crcs": True,
-                "log_level": 0,
-            }
+            },
         )
 
     def places(self) -> tuple[str, list[Place]]:
         """The cluster's id, and every partition of every topic that `schemas/topics.yaml` describes. Raises LogUnreadable."""
-        try:
-            found = self.admin.list_topics(timeout=ANSWER_SECONDS)
-        except KafkaException as error:
-            raise LogUnreadable(f"Kafka at {self.bootstrap} does not answer: {error.args[0].str()}") from error
-        ours = sorted(name for name in found.topics if is_ours(name))
-        return found.cluster_id or "", [
-            (name, number) for name in ours for number in sorted(found.topics[name].partitions)
-        ]
+        with self.reachable():
+            return places_of(self.consumer)
 
     def bounds(self, places: Iterable[Place]) -> dict[Place, Bounds]:
         """What partitions have now. Raises LogUnreadable."""
-        begins, ends = self.offsets(places, EARLIEST, LATEST)
+        wanted = list(places)
+        with self.reachable():
+            begins, ends = (offsets_at(self.consumer, wanted, when) for when in (FIRST, NEXT))
         return {place: Bounds(begins[place], end) for place, end in ends.items()}
 
     def behind(self, places: Iterable[Place], at_ms: int) -> dict[Place, int | None]:
         """The first offset whose record came after a time, in milliseconds since 1970; None where none did. Raises LogUnreadable."""
-        spec = OffsetSpec.for_timestamp(at_ms + 1)
-        (found,) = self.offsets(places, spec)
+        with self.reachable():
+            found = offsets_at(self.consumer, places, at_ms + 1)
         return {place: None if offset < 0 else offset for place, offset in found.items()}
 
-    def offsets(self, places: Iterable[Place], *specs: OffsetSpec) -> list[dict[Place, int]]:
-        """What is asked for of partitions, each kind of question by itself."""
-        wanted = [TopicPartition(*place) for place in places]
-        if not wanted:
-            return [{} for _ in specs]
-        level = IsolationLevel.READ_COMMITTED
+    @contextmanager
+    def reachable(self) -> Iterator[None]:
+        """Says who does not answer. Raises LogUnreadable."""
         try:
-            asked = [
-                self.admin.list_offsets(
-                    dict.fromkeys(wanted, spec), isolation_level=level, request_timeout=ANSWER_SECONDS
-                )
-                for spec in specs
-            ]
-            return [
-                {(one.topic, one.partition): future.result(ANSWER_SECONDS).offset for one, future in answers.items()}
-                for answers in asked
-            ]
+            yield
         except KafkaException as error:
             raise LogUnreadable(f"Kafka at {self.bootstrap} does not answer: {error.args[0].str()}") from error
 
@@ -191,12 +163,3 @@ class LogReader:
     def close(self) -> None:
         """Ends the reader."""
         self.consumer.close()
-
-
-def is_ours(topic: str) -> bool:
-    """Whether a topic is one of Motet's."""
-    try:
-        entry(topic)
-    except ConfigurationError:
-        return False
-    return True

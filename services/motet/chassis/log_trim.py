@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import psycopg
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from motet.chassis.database import hop_schemas
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.kafka_login import reaching
-from motet.chassis.lag import SECONDS
-from motet.chassis.log_reader import LogUnreadable, Place
+from motet.chassis.log_reader import LogUnreadable
+from motet.chassis.offsets import SECONDS, Place, committed_by, place_of
 
 
 def read_by_all(bootstrap: str) -> dict[Place, tuple[int, str]]:
@@ -25,9 +25,10 @@ def read_by_all(bootstrap: str) -> dict[Place, tuple[int, str]]:
     out: dict[Place, tuple[int, str]] = {}
     try:
         for group in groups_of(admin):
-            for place, offset in committed_by(admin, group):
-                if place not in out or offset < out[place][0]:
-                    out[place] = offset, group
+            for one in committed_by(bootstrap, group):
+                place = place_of(one)
+                if place not in out or one.offset < out[place][0]:
+                    out[place] = one.offset, group
     except KafkaException as error:
         raise LogUnreadable(f"Kafka at {bootstrap} does not answer: {error.args[0].str()}") from error
     except TimeoutError as error:
@@ -41,16 +42,6 @@ def groups_of(admin: AdminClient) -> list[str]:
     for error in listed.errors:
         raise error
     return [one.group_id for one in listed.valid]
-
-
-def committed_by(admin: AdminClient, group: str) -> list[tuple[Place, int]]:
-    """Up to where a group has committed each partition. Raises KafkaException, also where that of one partition is not known."""
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=SECONDS)
-    found = asked[group].result(SECONDS).topic_partitions or ()
-    for one in found:
-        if one.error is not None:
-            raise KafkaException(one.error)
-    return [((one.topic, one.partition), max(0, one.offset)) for one in found]
 
 
 def taken_by_services(postgres_url: str) -> dict[str, dict[Place, int]]:

@@ -11,7 +11,7 @@ import typer
 
 from motet.archive import Manifest, opened, schemas_of
 from motet.chassis.codec import Codec
-from motet.chassis.log_reader import Place
+from motet.chassis.offsets import Place
 from motet.chassis.settings import Settings
 from motet.checkpoints.published import published
 from motet.cli.changes import WRITTEN, time_of

@@ -10,7 +10,8 @@ from motet.chassis.codec import schema_id_of
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import MERGES
 from motet.chassis.lag import published_by
-from motet.chassis.log_reader import Log, Place
+from motet.chassis.log_reader import Log
+from motet.chassis.offsets import Place
 from motet.chassis.provision import catalog, entry
 from motet.chassis.registry import Registry
 from motet.chassis.service import Service

@@ -13,8 +13,9 @@ from motet.chaos import hung_producer
 from motet.chaos.faults.fault import Fault, now_and_then
 from motet.chaos.stage import Stage, pause
 from motet.chassis.lanes import HEADER
-from motet.chassis.log_reader import LogReader, Place
+from motet.chassis.log_reader import LogReader
 from motet.chassis.message import Message
+from motet.chassis.offsets import Place
 from motet.chassis.provision import catalog
 
 DOOR: Final = "motet.commands"

@@ -1,7 +1,4 @@
-"""`motet chaos --profile quick` to its end: `pytest -n 0 tests/chaos/quick_profile.py`, five minutes.
-
-Not among the tests that always run yet: in one of three runs beside other load the command itself died in a client of Kafka (SIGSEGV).
-"""
+"""`motet chaos --profile quick` to its end, on real servers and services: five minutes."""
 
 from __future__ import annotations
 
