@@ -4,10 +4,12 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
+# The package with its deciders compiled; where there is no C compiler nothing is there, and the source is run.
+COMPILED := PYTHONPATH=$(CURDIR)/build/compiled
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check test mutants demo bench simulate up down clean
+.PHONY: help setup check compiled test mutants demo bench simulate up down clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +25,9 @@ check: setup ## Format, lint, types, import rules, dependencies, generated code:
 	$(BIN)/deptry services
 	$(BIN)/python -m motet.catalog.generate --check
 
+compiled: setup ## Makes build/compiled: the deciders compiled by mypyc, for the two below that measure. Again only what changed.
+	@$(BIN)/python deploy/compiling.py
+
 test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
 	$(BIN)/python -m pytest $(ARGS)
 
@@ -32,11 +37,11 @@ mutants: setup ## Breaks the product in small ways, one after the other: a named
 demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, compared with the serial reference.
 	@$(BIN)/motet demo $(ARGS)
 
-bench: setup ## Throughput and latency on this machine. ARGS="--json" for programs.
-	@$(BIN)/motet bench $(ARGS)
+bench: compiled ## Throughput and latency on this machine. ARGS="--json" for programs.
+	@$(COMPILED) $(BIN)/motet bench $(ARGS)
 
-simulate: setup ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
-	@$(BIN)/motet simulate $(ARGS)
+simulate: compiled ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
+	@$(COMPILED) $(BIN)/motet simulate $(ARGS)
 
 up: setup ## Starts Kafka, PostgreSQL, the schema registry and Motet's services under .motet.
 	@$(BIN)/motet up $(ARGS)

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,12 @@ def of_process(given: str | None, part: str = "") -> str:
 def of_package() -> str:
     """The package's version, and the digest of all its Python files, as 0.1.0+3fa9c1d20b6e."""
     return f"{version('motet')}+{digest(PACKAGE.rglob('*.py'), PACKAGE)}"
+
+
+def is_compiled() -> bool:
+    """Whether the deciders run compiled (deploy/compiling.py). It is the same source, and so the same version."""
+    found = find_spec("motet.plan.schedule")
+    return found is not None and not str(found.origin).endswith(".py")
 
 
 def digest(files: Iterable[Path], beneath: Path | None = None) -> str:

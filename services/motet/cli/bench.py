@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from motet.chassis.code_version import is_compiled
 from motet.cli.output import JsonOption, console, errors, show, table
 from motet.cli.running import core_services
 from motet.platform.finding import home
@@ -33,7 +34,7 @@ def bench(
 
     figures = run(home() / "bench", core_services(), scale, told)
     if json:
-        show(figures.as_json())
+        show(figures.as_json() | {"compiled": is_compiled()})
         return
     hop = figures.hop_records_per_second
     table(
@@ -47,7 +48,8 @@ def bench(
             ["projector caught up after", f"{figures.projector_seconds_behind:.1f} s", ""],
         ],
     )
-    console.print("\nWhile it was saturated:")
+    console.print(f"\nThe deciders ran {'compiled' if is_compiled() else 'interpreted (`make bench` compiles them)'}.")
+    console.print("While it was saturated:")
     rows = [[one.name, f"{one.cores * 100:.0f} %", f"{one.memory_bytes / 1e6:.0f} MB"] for one in figures.usage]
     table(["process", "of a core", "memory"], rows)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from motet.chassis.code_version import is_compiled
 from motet.chassis.errors import ConfigurationError
 from motet.cli.output import JsonOption, console, program, show
 from motet.simulation import Failure, Total, run_many, shrink, tell
@@ -46,7 +47,8 @@ def simulate(
         show(as_json(total, seconds, workers))
     else:
         console.print(
-            f"{total.runs} runs of {plans} plans: {len(total.failures)} violations; {rate(total):.0f} runs a second and core"
+            f"{total.runs} runs of {plans} plans: {len(total.failures)} violations; "
+            f"{rate(total):.0f} runs a second and core{'' if is_compiled() else ' (interpreted; `make simulate` compiles)'}"
         )
         if total.runs > len(total.failures):
             console.print(", ".join(f"{value:g} {name}" for name, value in means(total).items()) + " a run")
@@ -115,6 +117,7 @@ def as_json(total: Total, seconds: float, workers: int) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "processor_seconds": round(total.seconds, 3),
         "workers": workers,
+        "compiled": is_compiled(),
         "means": means(total),
         "rows_compared_at_every_commit": total.careful,
         "replays": total.replays,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from random import Random
 from typing import Final
 
@@ -64,9 +64,9 @@ class Total:
 
     def add(self, other: Total) -> None:
         """Counts others in."""
-        for name in self.__slots__:
-            if name != "failures":
-                setattr(self, name, getattr(self, name) + getattr(other, name))
+        for one in fields(self):
+            if one.name != "failures":
+                setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
         self.failures += other.failures
 
     def count(self, course: Course) -> None:
