@@ -86,7 +86,9 @@ def compile_into(directory: Path, level: str) -> None:
 def build(arguments: list[str], level: str) -> None:
     """What mypyc does, and the C compiler, in the current directory."""
     extensions = mypycify(arguments, opt_level=level, debug_level="0")
-    setup(name="motet", packages=[], ext_modules=list[Any](extensions), script_args=["--quiet", "build_ext", "--inplace"])
+    setup(
+        name="motet", packages=[], ext_modules=list[Any](extensions), script_args=["--quiet", "build_ext", "--inplace"]
+    )
 
 
 def main() -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
-from motet.plan import attempts, ends, rows, schedule, undoing
+from motet.leases.book import Book
+from motet.plan import attempts, ends, leasing, lines, reservations, rows, schedule, undoing
 from motet.plan.board import Board
 from motet.plan.lines import Lines
 from motet.plan.model import Plan
 from motet.plan.slots import Slots
 from motet.resources import queues
-from motet.simulation import coordinator
-from motet.simulation.coordinator import Coordinator
+from motet.simulation import plan_host
 from motet.simulation.host import Host
 from motet.simulation.lanes import Lane
+from motet.simulation.plan_host import PlanHost
 
 Mutation = Callable[[pytest.MonkeyPatch], None]
 
@@ -33,9 +35,9 @@ def released_before_the_plan_ends(patch: pytest.MonkeyPatch) -> None:
 
 def published_before_commit(patch: pytest.MonkeyPatch) -> None:
     """What a hop that dies before its commit had to say is published all the same."""
-    original = Coordinator.lose_hop
+    original = PlanHost.lose_hop
 
-    def lose_hop(self: Coordinator, lane: Lane, limit: int, now: int) -> int:
+    def lose_hop(self: PlanHost, lane: Lane, limit: int, now: int) -> int:
         rows, place, commands = self.written(), lane.place(), dict(self.commands)
         self.decide(lane, lane.take(limit), now)
         self.commit()
@@ -45,7 +47,7 @@ def published_before_commit(patch: pytest.MonkeyPatch) -> None:
         self.restore(rows)
         return original(self, lane, limit, now)
 
-    patch.setattr(Coordinator, "lose_hop", lose_hop)
+    patch.setattr(PlanHost, "lose_hop", lose_hop)
 
 
 def committed_as_they_come(patch: pytest.MonkeyPatch) -> None:
@@ -121,7 +123,7 @@ def rows_forget_attempts(patch: pytest.MonkeyPatch) -> None:
             call.attempt = min(call.attempt, 1)
         return plan
 
-    patch.setattr(coordinator, "from_state", from_state)
+    patch.setattr(plan_host, "from_state", from_state)
 
 
 def rows_forget_what_is_held(patch: pytest.MonkeyPatch) -> None:
@@ -133,7 +135,7 @@ def rows_forget_what_is_held(patch: pytest.MonkeyPatch) -> None:
         plan.released = list(plan.entered)
         return plan
 
-    patch.setattr(coordinator, "from_state", from_state)
+    patch.setattr(plan_host, "from_state", from_state)
 
 
 def changes_are_not_noted(patch: pytest.MonkeyPatch) -> None:
@@ -203,7 +205,62 @@ def undone_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(undoing, "ended", ended)
 
 
+def tokens_are_not_compared(patch: pytest.MonkeyPatch) -> None:
+    """Whoever had a lease once may write under it."""
+
+    def is_stale(self: Host, call: Any) -> bool:
+        self.judge.acts_under(self.toolset, call)
+        return False
+
+    patch.setattr(Host, "is_stale", is_stale)
+
+
+def leases_are_shared(patch: pytest.MonkeyPatch) -> None:
+    """Nobody is in front of anybody in the lines of leases."""
+    patch.setattr(Book, "ahead", lambda *_: [])
+
+
+def tokens_begin_anew(patch: pytest.MonkeyPatch) -> None:
+    """A new process of the lease service counts from the beginning."""
+    original = Book.restore
+    patch.setattr(Book, "restore", lambda leases, _counters: original(leases, {}))
+
+
+def leases_are_never_given_back(patch: pytest.MonkeyPatch) -> None:
+    """A plan that ended keeps its leases for as long as they last."""
+    patch.setattr(leasing, "give_back", lambda *_: None)
+
+
+def reservations_exclude_nobody(patch: pytest.MonkeyPatch) -> None:
+    """What a hybrid plan reserves does not stand in the way of the coordinator's own plans."""
+    patch.setattr(Lines, "stand", lambda self, one: self.queues.add(one.plan_id, 0, (), lines.space_of(one)))
+
+
+def reservations_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A new coordinator does not know what it had granted."""
+    patch.setattr(plan_host, "reservation_state", lambda one: rows.reservation_state(replace(one, claims=())))
+
+
+def given_back_at_the_end(patch: pytest.MonkeyPatch) -> None:
+    """A hybrid plan gives back when it ends, also if a call of it still runs."""
+    original = schedule.Schedule.end
+
+    def end(self: Any, plan: Plan) -> None:
+        original(self, plan)
+        if plan.outcome != "UNKNOWN":
+            reservations.give_back(self.board, plan)
+
+    patch.setattr(schedule.Schedule, "end", end)
+
+
 MUTATIONS: Final[tuple[Mutation, ...]] = (
+    tokens_are_not_compared,
+    leases_are_shared,
+    tokens_begin_anew,
+    leases_are_never_given_back,
+    reservations_exclude_nobody,
+    reservations_are_forgotten,
+    given_back_at_the_end,
     lanes_take_repeats,
     released_before_the_plan_ends,
     published_before_commit,

@@ -14,6 +14,7 @@ COORDINATOR: Final = "coordinator"
 AGENTS: Final = "agents"
 # Hex digits have no dash. A plan that the coordinator hosts is named as it always was.
 MARKS: Final[dict[Mode, str]] = {"CHOREOGRAPHED": "-c", "HYBRID": "-h"}
+MARKED: Final = {mark: mode for mode, mark in MARKS.items()}
 RESULTS: Final = {COORDINATOR: "motet.results", AGENTS: "motet.results.agents"}
 
 
@@ -25,12 +26,12 @@ def named(digest: str, mode: Mode) -> str:
 
 def mode_of(plan_id: str) -> Mode:
     """The mode of a plan."""
-    return next((mode for mode, mark in MARKS.items() if plan_id.endswith(mark)), "ORCHESTRATED")
+    return MARKED.get(plan_id[-2:], "ORCHESTRATED")
 
 
 def host_of(plan_id: str) -> str:
     """The service that hosts a plan."""
-    return AGENTS if mode_of(plan_id) in MARKS else COORDINATOR
+    return AGENTS if plan_id[-2:] in MARKED else COORDINATOR
 
 
 def answers(command: Command | None) -> str:

@@ -39,7 +39,7 @@ class Desk:
     ) -> list[Step] | Refusal:
         """All resources at once: granted, in line, or refused."""
         reasons = tuple(self.faults(command))
-        return reasons or self.ask(lease_of(command, correlation_id, traceparent, now), now)
+        return reasons or self.ask(lease_of(command, lease_id_of(command), correlation_id, traceparent, now), now)
 
     def take(self, request: TakeLeases, now: int) -> list[Step] | Refusal:
         """The same for a plan, by its host. A repeat changes nothing."""
@@ -48,9 +48,13 @@ class Desk:
         reasons = tuple(self.faults(command))
         if reasons or lease_id in self.book.leases:
             return reasons or []
-        lease = lease_of(command, meta.correlation_id, meta.traceparent, now)
-        lease = replace(lease, lease_id=lease_id, wait_until=max(now, request.wait_until))
-        return self.ask(replace(lease, plan_id=request.plan_id, plan_domain=meta.domain), now)
+        lease = replace(
+            lease_of(command, lease_id, meta.correlation_id, meta.traceparent, now),
+            wait_until=max(now, request.wait_until),
+            plan_id=request.plan_id,
+            plan_domain=meta.domain,
+        )
+        return self.ask(lease, now)
 
     def ask(self, lease: Lease, now: int) -> list[Step] | Refusal:
         """A request that nothing is wrong with, and that may not wait if its time for that is over."""
@@ -154,10 +158,10 @@ class Desk:
         return Reason(code, carriable(message, self.limits.message_length), None)
 
 
-def lease_of(command: AcquireLeases, correlation_id: str, traceparent: str | None, now: int) -> Lease:
+def lease_of(command: AcquireLeases, lease_id: str, correlation_id: str, traceparent: str | None, now: int) -> Lease:
     """What a request asks for."""
     return Lease(
-        lease_id_of(command),
+        lease_id,
         command.tenant,
         command.domain,
         command.agent,

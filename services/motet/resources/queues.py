@@ -198,6 +198,8 @@ class Queues:
         if not calls:
             del self.standing[plan_id]
         self.let_go(call.places)
+        # A call and its places name each other: cleared, they are gone without the garbage collector.
+        call.places.clear()
         return False
 
     def end(self, plan_id: str, keep: Collection[int] = ()) -> list[int]:
@@ -212,6 +214,7 @@ class Queues:
                 self.standing.setdefault(plan_id, {})[index] = calls[index]
             else:
                 places += calls[index].places
+                calls[index].places.clear()
                 gone.append(index)
         self.let_go(places)
         return gone

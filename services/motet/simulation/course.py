@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from motet.simulation.coordinator import Coordinator
+from motet.modes import AGENTS, COORDINATOR, host_of
 from motet.simulation.host import Host
-from motet.simulation.inputs import Asked
+from motet.simulation.inputs import Asked, Mix
 from motet.simulation.judge import Judge
 from motet.simulation.lanes import ALL, Lane
+from motet.simulation.lease_service import LeaseService
 from motet.simulation.oracle import compare
 from motet.simulation.people import People
+from motet.simulation.plan_host import PlanHost
+from motet.simulation.rest import nothing_left
+from motet.simulation.telling import described, shown
 from motet.simulation.tools import TOOLSETS
 from motet.simulation.violations import Violation
 from motet.simulation.world import World
@@ -27,6 +31,9 @@ TWO_DAYS: Final = 48 * HOUR
 # Nothing that ends needs so many steps to calm down.
 STEPS: Final = 50_000
 JUMPS: Final = (HOUR, -HOUR, TWO_DAYS, -TWO_DAYS)
+# What the services do, by their order in a course.
+DECIDING: Final = ("decide", "agents_decide", "leases_decide")
+NAMES: Final = ("coordinator", "agents' service", "lease service")
 
 
 class Course:
@@ -35,6 +42,7 @@ class Course:
     def __init__(
         self,
         asked: Sequence[Asked],
+        mix: Mix,
         *,
         careful: bool = False,
         keeps: bool = False,
@@ -44,10 +52,19 @@ class Course:
         self.asked = asked
         self.world = World()
         self.judge = Judge(self.world)
-        self.coordinator = Coordinator(self.judge, careful=careful, keeps=keeps, twin=twin)
-        self.bank, self.post = (Host(name, self.coordinator, self.judge, self.world) for name in TOOLSETS)
+        self.coordinator = PlanHost(self.judge, COORDINATOR, careful=careful, keeps=keeps, twin=twin)
+        self.plan_hosts: tuple[PlanHost, ...] = (self.coordinator,)
+        if mix.special:
+            agents = PlanHost(self.judge, AGENTS, careful=careful, keeps=keeps, twin=twin)
+            agents.talks_to(self.coordinator)
+            self.plan_hosts = self.coordinator, agents
+        self.leases = LeaseService(self.judge, self.plan_hosts) if mix.leases else None
+        self.services: tuple[PlanHost | LeaseService, ...] = self.plan_hosts
+        if self.leases is not None:
+            self.services = (*self.plan_hosts, self.leases)
+        self.bank, self.post = (Host(name, self.plan_hosts, self.judge, self.world) for name in TOOLSETS)
         self.hosts = {host.toolset: host for host in (self.bank, self.post)}
-        self.people = People(self.judge, self.coordinator, self.hosts.values())
+        self.people = People(self.judge, self.plan_hosts, self.hosts.values())
         self.next_asked = 0
         # The broker's clock, and how far the coordinator's machine is beyond it.
         self.now = START
@@ -75,26 +92,47 @@ class Course:
     def submit(self, count: int) -> bool:
         """The next commands come to the door."""
         end = min(len(self.asked), self.next_asked + count)
-        door = self.coordinator.door
         for one in self.asked[self.next_asked : end]:
-            door.records.append(one)
+            self.door_of(one).records.append(one)
             if self.story is not None:
                 self.tell(f"{described(one)} comes to the door")
-        door.publish()
+        for host in self.plan_hosts:
+            host.door.publish()
         done = end > self.next_asked
         self.next_asked = end
         return done
 
+    def door_of(self, asked: Asked) -> Lane:
+        """Where a command is answered: by its plan's host."""
+        if len(self.plan_hosts) == 1:
+            return self.coordinator.door
+        plan_id = getattr(asked.command, "plan_id", "") if asked.template is None else asked.template.plan_id
+        return next(host for host in self.plan_hosts if host.name == host_of(plan_id)).door
+
     def decide(self, code: int) -> bool:
         """The coordinator takes records of an input: the lane in the units, how many in the tens."""
-        coordinator = self.coordinator
-        lane = coordinator.inputs[code % 10]
+        return self.takes(0, code)
+
+    def agents_decide(self, code: int) -> bool:
+        """The agents' service does."""
+        return self.takes(1, code)
+
+    def leases_decide(self, code: int) -> bool:
+        """The lease service does."""
+        return self.takes(2, code)
+
+    def takes(self, place: int, code: int) -> bool:
+        """One of them has a hop."""
+        services = self.services
+        if place >= len(services) or code % 10 >= len(services[place].inputs):
+            return False
+        lane = services[place].inputs[code % 10]
         if not lane.behind:
             return False
-        took = coordinator.take(lane, code // 10, self.now)
+        took = services[place].take(lane, code // 10, self.now)
         self.deliveries += took
         if self.story is not None:
-            self.tell(f"coordinator takes {took} of {lane.name}{self.which(lane, took)}")
+            self.tell(f"{NAMES[place]} takes {took} of {lane.name}{self.which(lane, took)}")
         return True
 
     def bank_takes(self, limit: int) -> bool:
@@ -107,14 +145,16 @@ class Course:
 
     def host_takes(self, host: Host, limit: int) -> bool:
         """A host publishes what ended and takes invocations."""
-        lane = host.inbox
-        if not lane.behind and not host.ended:
+        if not host.behind and not host.ended:
             return False
-        ended = len(host.ended)
+        ended, before = len(host.ended), [lane.taken for lane in host.inboxes]
         took = host.take(limit, self.now)
         self.deliveries += took
         if self.story is not None:
-            self.tell(f"host {host.toolset} takes {took} invocations, reports {ended} ends{self.which(lane, took)}")
+            which = "".join(
+                self.which(lane, lane.taken - taken) for lane, taken in zip(host.inboxes, before, strict=True)
+            )
+            self.tell(f"host {host.toolset} takes {took} invocations, reports {ended} ends{which}")
         return True
 
     def run(self, code: int) -> bool:
@@ -150,11 +190,11 @@ class Course:
 
     def look(self, _: int) -> bool:
         """An outsider reads the events."""
-        events = self.coordinator.events
-        if not events.behind:
+        found = [event for host in self.plan_hosts if host.events.behind for event in host.events.take(ALL)]
+        if not found:
             return False
         watches, answered = self.judge.watches, self.answered
-        for kind, what, _more in events.take(ALL):
+        for kind, what, _more in found:
             if kind == "ended":
                 watches[what].terminal += 1
             else:
@@ -165,16 +205,33 @@ class Course:
 
     # -- time --------------------------------------------------------------------------------------------------------------
 
+    def next_due(self) -> int | None:
+        """When the first thing is due that somebody waits for."""
+        if len(self.services) == 1:
+            return self.coordinator.schedule.alarms.next()
+        found = [host.schedule.alarms.next() for host in self.plan_hosts]
+        if self.leases is not None:
+            found.append(self.leases.next_due())
+        return min((at for at in found if at is not None), default=None)
+
+    @property
+    def open_plans(self) -> int:
+        """How many plans have not ended."""
+        count = 0
+        for host in self.plan_hosts:
+            count += len(host.schedule.plans)
+        return count
+
     def fire(self, _: int) -> bool:
-        """The coordinator's machine says that timers are due; whether anything is, the log's time decides."""
-        fired = self.coordinator.fire(self.now + self.skew)
+        """The services' machines say that timers are due; whether anything is, the log's time decides."""
+        fired = sum(one.fire(self.now + self.skew) for one in self.services)
         if fired and self.story is not None:
             self.tell(f"{fired} timers fire")
         return fired > 0
 
     def tick(self, _: int) -> bool:
         """Time passes until something is due, and the timers fire."""
-        due = self.coordinator.schedule.alarms.next()
+        due = self.next_due()
         if due is None:
             return False
         if due > self.now:
@@ -195,56 +252,58 @@ class Course:
         return True
 
     def lean(self, which: int) -> bool:
-        """The clock of the coordinator's machine is wrong from here on."""
+        """The clock of the services' machine is wrong from here on."""
         self.faults += 1
         self.skew = JUMPS[which % len(JUMPS)]
         if self.story is not None:
-            self.tell(f"the coordinator's clock is wrong by {self.skew / HOUR:g} h")
+            self.tell(f"the services' clock is wrong by {self.skew / HOUR:g} h")
         return True
 
     # -- faults ------------------------------------------------------------------------------------------------------------
 
     def lose(self, code: int) -> bool:
-        """The coordinator dies in a hop, before its commit."""
-        lane = self.some_input(code)
+        """A service dies in a hop, before its commit: which in the hundreds, the lane in the units, how much it takes in the tens."""
+        service, name, lane = self.some_input(code)
         if lane is None:
             return False
         self.faults += 1
-        took = self.coordinator.lose_hop(lane, code // 10, self.now)
+        took = service.lose_hop(lane, code // 10 % 10, self.now)
         if self.story is not None:
-            self.tell(f"coordinator dies before it commits {took} of {lane.name}, and is started again")
+            self.tell(f"{name} dies before it commits {took} of {lane.name}, and is started again")
         return True
 
     def die(self, code: int) -> bool:
-        """The coordinator dies in a hop, behind its commit."""
-        lane = self.some_input(code)
+        """A service dies in a hop, behind its commit."""
+        service, name, lane = self.some_input(code)
         if lane is None:
             return False
         self.faults += 1
-        took = self.coordinator.die_committed(lane, code // 10, self.now, code % 4)
+        took = service.die_committed(lane, code // 10 % 10, self.now, code % 4)
         self.deliveries += took
         if self.story is not None:
             which = self.which(lane, took)
-            self.tell(f"coordinator dies after it committed {took} of {lane.name}{which}, and publishes again")
+            self.tell(f"{name} dies after it committed {took} of {lane.name}{which}, and publishes again")
         return True
 
-    def some_input(self, code: int) -> Lane | None:
-        """An input of the coordinator on which something waits: the one in the units, or the next one behind it."""
-        inputs = self.coordinator.inputs
+    def some_input(self, code: int) -> tuple[PlanHost | LeaseService, str, Lane | None]:
+        """A service, and an input of it on which something waits: the one in the units, or the next one behind it."""
+        number = code // 100 % len(self.services)
+        service = self.services[number]
+        inputs = service.inputs
         for place in range(len(inputs)):
             lane = inputs[(code + place) % len(inputs)]
             if lane.behind:
-                return lane
-        return None
+                return service, NAMES[number], lane
+        return service, NAMES[number], None
 
-    def restart(self, again: int) -> bool:
-        """The coordinator dies between two hops."""
+    def restart(self, code: int) -> bool:
+        """A service dies between two hops."""
         self.faults += 1
-        again = again % 4
-        self.coordinator.restart(again)
+        number, again = code // 100 % len(self.services), code % 4
+        self.services[number].restart(again)
         if self.story is not None:
             self.tell(
-                f"coordinator dies and is started again; it publishes its last {again} records of each lane again"
+                f"{NAMES[number]} dies and is started again; it publishes its last {again} records of each lane again"
             )
         return True
 
@@ -257,7 +316,7 @@ class Course:
             self.tell(
                 f"host {host.toolset} dies; what it had not committed is lost{': ' if lost else ''}{', '.join(lost)}"
             )
-        host.crash(code // 10)
+        host.crash(code // 10 % 10)
         return True
 
     def give_up(self, code: int) -> bool:
@@ -274,11 +333,12 @@ class Course:
     def repeat(self, code: int) -> bool:
         """Records are produced again: the lane in the units, how many beyond."""
         self.faults += 1
-        lanes = (*self.coordinator.outputs, *self.coordinator.results.values())
-        lane = lanes[code % 10 % len(lanes)]
-        lane.publish_again(code // 10)
+        service = self.services[code // 100 % len(self.services)]
+        lanes = (*service.outputs, *(service.results.values() if isinstance(service, PlanHost) else ()))
+        lane, again = lanes[code % 10 % len(lanes)], code // 10 % 10
+        lane.publish_again(again)
         if self.story is not None:
-            self.tell(f"the last {code // 10} records of {lane.name} are produced again")
+            self.tell(f"the last {again} records of {lane.name} are produced again")
         return True
 
     # -- people ------------------------------------------------------------------------------------------------------------
@@ -288,8 +348,9 @@ class Course:
         command = self.people.command()
         if command is None:
             return False
-        door = self.coordinator.door
-        door.commit(Asked("person", None, command))
+        asked = Asked("person", None, command)
+        door = self.door_of(asked)
+        door.commit(asked)
         door.publish()
         if self.story is not None:
             self.tell(f"a person sends {type(command).__name__} about plan {command.plan_id}")
@@ -308,29 +369,21 @@ class Course:
 
     def finished(self) -> bool:
         """Whether everything was asked and nothing is open."""
-        coordinator = self.coordinator
         return (
             self.next_asked == len(self.asked)
-            and not coordinator.schedule.plans
-            and not any(lane.behind for lane in coordinator.inputs)
-            and all(not (host.running or host.late or host.ended or host.inbox.behind) for host in self.hosts.values())
+            and not self.open_plans
+            and not any(lane.behind for one in self.services for lane in one.inputs)
+            and all(not (host.running or host.late or host.ended or host.behind) for host in self.hosts.values())
         )
 
     def left(self) -> str:
         """The plans that are open, by name."""
-        return ", ".join(list(self.coordinator.schedule.plans)[:5]) or "records"
+        return ", ".join([plan_id for host in self.plan_hosts for plan_id in host.schedule.plans][:5]) or "records"
 
     def close(self) -> None:
         """The model's last word."""
         self.look(0)
-        queues = self.coordinator.schedule.board.lines.queues
-        if queues.queues or queues.standing:
-            raise Violation("P8", f"every plan ended, and these are still in line: {list(queues.standing)[:5]}")
-        slots = self.coordinator.schedule.board.slots
-        if any(slots.used.values()) or slots.rounds:
-            raise Violation(
-                "P8", f"every plan ended, and slots are still in use: {slots.used} {list(slots.rounds)[:5]}"
-            )
+        nothing_left(self.plan_hosts, self.leases)
         self.judge.close()
         compare(self.world, self.judge)
 
@@ -350,34 +403,11 @@ class Course:
 CALM: Final[tuple[Action, ...]] = (
     *(
         ("submit", 1),
-        ("decide", 10),
-        ("decide", 11),
-        ("decide", 12),
-        ("decide", 13),
+        *(("decide", lane) for lane in range(10, 16)),
+        *(("agents_decide", lane) for lane in range(10, 16)),
+        *(("leases_decide", lane) for lane in range(10, 13)),
         ("bank_takes", 1),
         ("post_takes", 1),
     ),
     *(("run", 0), ("run", 1), ("come_back", 0), ("come_back", 1), ("look", 0), ("help", 0), ("tick", 0)),
 )
-
-
-def shown(record: Any) -> str:
-    """A record for the story."""
-    if isinstance(record, Asked):
-        return described(record)
-    if isinstance(record, str):
-        return f"plan {record}"
-    plan_id, calls = record[0], record[1] or (record[2],)
-    return f"{', '.join(f'c{one.index}' for one in calls)} of plan {plan_id}"
-
-
-def described(asked: Asked) -> str:
-    """A command for the story."""
-    if asked.template is None:
-        return f"{type(asked.command).__name__} {getattr(asked.command, 'plan_id', '')}".strip()
-    calls = ", ".join(
-        f"{call.call_id} {call.tool} {call.arguments}{' after ' + ' '.join(call.after) if call.after else ''}"
-        for call in asked.template.command.calls
-    )
-    again = "" if asked.kind == "submit" else f" ({asked.kind})"
-    return f"plan {asked.template.plan_id}{again} [{asked.template.command.isolation}: {calls}]"

@@ -1,13 +1,14 @@
-"""A tool service's shard: lanes, answers and intents are rows; what runs outside the transaction is lost with its process."""
+"""A tool service's shard: lanes, answers, intents and tokens seen are rows; what runs outside the transaction is lost with its process."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from motet.modes import host_of
 from motet.records import Failure, FinishedCall, Invocation, StoppedCall
-from motet.simulation.coordinator import Coordinator
 from motet.simulation.judge import Judge
-from motet.simulation.lanes import Lane
+from motet.simulation.plan_host import PlanHost
 from motet.simulation.tools import (
     EFFECTS,
     FAILS,
@@ -29,19 +30,22 @@ LATE = Failure("TOO_LATE", "it was to begin before")
 ABSENT = Failure("DID_NOT_HAPPEN", "asked, the tool says that it did not happen")
 TIMED_OUT = Failure("TIMED_OUT", "the tool took too long")
 LOST = Failure("CRASHED", "its process ended")
+STALE = Failure("STALE_TOKEN", "a higher token was seen")
 INSUFFICIENT = Failure("INSUFFICIENT", "the balance does not allow it")
 
 
 class Host:
     """One shard of one tool service. `intents` and `answers` are rows; `running` and `ended` are memory."""
 
-    def __init__(self, toolset: str, coordinator: Coordinator, judge: Judge, world: World) -> None:
+    def __init__(self, toolset: str, plan_hosts: Sequence[PlanHost], judge: Judge, world: World) -> None:
         self.toolset = toolset
-        self.coordinator = coordinator
+        self.plan_hosts = {one.name: one for one in plan_hosts}
         self.judge = judge
         self.world = world
-        self.inbox: Lane = coordinator.invocations[toolset]
-        self.results: Lane = coordinator.results[toolset]
+        self.inboxes = tuple(one.invocations[toolset] for one in plan_hosts)
+        self.results = {one.name: one.results[toolset] for one in plan_hosts}
+        # Where there is one host of plans, nobody has to ask which.
+        self.only = self.results[plan_hosts[0].name] if len(plan_hosts) == 1 else None
         # By key: the plan, and the attempt. Results by key.
         self.intents: dict[str, tuple[str, Invocation]] = {}
         self.answers: dict[str, str] = {}
@@ -52,14 +56,28 @@ class Host:
         self.stopped: set[tuple[str, int]] = set()
         # Attempts that a former process may have begun.
         self.taken_over: set[tuple[str, int]] = set()
+        # The highest token that was seen, by scope and resource.
+        self.tokens: dict[tuple[str, str], int] = {}
         self.crashes = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether records lie before it."""
+        for lane in self.inboxes:
+            if lane.behind:
+                return True
+        return False
+
+    def results_of(self, plan_id: str) -> Any:
+        """The lane to a plan's host."""
+        return self.only or self.results[host_of(plan_id)]
 
     # -- the hop -----------------------------------------------------------------------------------------------------------
 
     def take(self, limit: int, now: int) -> int:
         """One hop: publishes what ended, takes invocations, runs transactional calls, writes intents."""
         self.publish_ended()
-        records = self.inbox.take(limit)
+        records = [record for lane in self.inboxes for record in lane.take(limit)]
         for plan_id, invocations, stopped in records:
             if invocations is None:
                 self.stop(stopped)
@@ -70,8 +88,9 @@ class Host:
                 if end is not None:
                     ends.append(end)
             if ends:
-                self.results.records.append((plan_id, tuple(ends)))
-        self.results.publish()
+                self.results_of(plan_id).records.append((plan_id, tuple(ends)))
+        for lane in self.results.values():
+            lane.publish()
         return len(records)
 
     def publish_ended(self) -> None:
@@ -82,7 +101,7 @@ class Host:
                 del self.intents[end.key]
             if end.outcome == "SUCCEEDED" and end.result is not None:
                 self.answers[end.key] = end.result
-            self.results.records.append((plan_id, (end,)))
+            self.results_of(plan_id).records.append((plan_id, (end,)))
         self.ended.clear()
 
     def begin(self, plan_id: str, call: Invocation, now: int) -> FinishedCall | None:
@@ -94,10 +113,9 @@ class Host:
         same = self.intents.get(key)
         if same is not None and call.attempt <= same[1].attempt:
             return None
-        if (key, call.attempt) in self.stopped:
-            return not_wanted(call, STOPPED)
-        if call.deadline_at is not None and now >= call.deadline_at:
-            return not_wanted(call, LATE)
+        hindered = self.hindrance(call, now)
+        if hindered is not None:
+            return hindered
         if EFFECTS[call.tool] == "TRANSACTIONAL":
             end = self.run(plan_id, call)
             if end.outcome == "SUCCEEDED" and end.result is not None:
@@ -106,6 +124,26 @@ class Host:
         self.intents[key] = (plan_id, call)
         self.running.append((plan_id, call))
         return None
+
+    def hindrance(self, call: Invocation, now: int) -> FinishedCall | None:
+        """The end of an attempt that does not begin: nobody wants it any more, it comes too late, or its lease is somebody else's."""
+        if (call.key, call.attempt) in self.stopped:
+            return not_wanted(call, STOPPED)
+        if call.deadline_at is not None and now >= call.deadline_at:
+            return not_wanted(call, LATE)
+        if call.leases and call.mode == "RUN" and self.is_stale(call):
+            return FinishedCall(call.index, call.key, call.attempt, "FAILED", None, STALE)
+        return None
+
+    def is_stale(self, call: Invocation) -> bool:
+        """Whether a higher token was seen for a lease that a call runs under; if not, its own are seen now."""
+        for one in call.leases:
+            if one.token < self.tokens.get((one.scope, one.resource), 0):
+                return True
+        for one in call.leases:
+            self.tokens[one.scope, one.resource] = one.token
+        self.judge.acts_under(self.toolset, call)
+        return False
 
     def stop(self, one: StoppedCall) -> None:
         """Nobody wants an attempt any more: it does not begin. One that has acted ends as it would have."""
@@ -172,7 +210,8 @@ class Host:
             if before is not None:
                 return before
         watch = self.judge.watches[plan_id]
-        rank = self.judge.rank(watch, call.index, self.coordinator.schedule.plans.get(plan_id))
+        host = self.plan_hosts[host_of(plan_id)]
+        rank = self.judge.rank(watch, call.index, host.schedule.plans.get(plan_id))
         return self.world.act(call.key, watch, call.index, rank, call.tool, call.arguments)
 
     def unclear(self, plan_id: str, call: Invocation, why: Failure) -> FinishedCall:
@@ -203,8 +242,10 @@ class Host:
         self.running.clear()
         self.late.clear()
         self.ended.clear()
-        self.results.publish_again(again)
-        self.inbox.rewind(again)
+        for lane in self.results.values():
+            lane.publish_again(again)
+        for lane in self.inboxes:
+            lane.rewind(again)
         for key, (plan_id, call) in list(self.intents.items()):
             effect = EFFECTS[call.tool]
             stopped = (key, call.attempt) in self.stopped
@@ -212,7 +253,11 @@ class Host:
             if effect == "PURE" and stopped:
                 self.ended.append((plan_id, not_wanted(call, STOPPED)))
             elif call.mode == "RECONCILE" or (effect in ("PURE", "IDEMPOTENT") and not stopped):
-                self.running.append((plan_id, call))
+                # What is run again is fenced again: somebody else may have written since.
+                if call.leases and call.mode == "RUN" and self.is_stale(call):
+                    self.ended.append((plan_id, self.unclear(plan_id, call, STALE)))
+                else:
+                    self.running.append((plan_id, call))
             else:
                 self.ended.append((plan_id, self.unclear(plan_id, call, LOST)))
 
@@ -220,10 +265,10 @@ class Host:
         """Whether something may still come of a call: people who look at the world wait for that."""
         if key in self.intents or any(call.key == key for _, call, _ in self.late):
             return True
-        lane = self.inbox
-        ahead = lane.records[lane.taken :]
+        ahead = (record for lane in self.inboxes for record in lane.records[lane.taken :])
+        told = (record for lane in self.results.values() for record in lane.records[lane.taken :])
         return any(one.key == key for _, calls, _ in ahead if calls is not None for one in calls) or any(
-            end.key == key for _, ends in self.results.records[self.results.taken :] for end in ends
+            end.key == key for _, ends in told for end in ends
         )
 
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
+from motet.modes import MARKS, host_of
 from motet.plan import Call, Plan, admit
+from motet.plan.model import Leased
 from motet.plan.spending import Ledger
-from motet.records import Amounts, Isolation, PlannedCall, Policy, Reason, SubmitPlan
+from motet.records import Amounts, Isolation, Mode, PlannedCall, Policy, Reason, SubmitPlan
 from motet.simulation.tools import ACCOUNTS, CONTRACTS, FAILS, FAILS_ONCE, LIMITS, ODD, UNCLEAR_AFTER
 
 TENANT: Final = "acme"
 POOL: Final = 800
+# Of plans that another service hosts, and of those that take leases, so many.
+SPECIAL: Final = 400
 # So many seeds share a pool.
 SEEDS: Final = 4_096
 # Tools by how often they are called, and those whose end depends on nothing but the call.
@@ -27,15 +31,40 @@ OFTEN: Final = ("bank.put", "bank.put", "bank.draw", "bank.look", "bank.add", "b
 USUAL: Final = (*OFTEN, *OFTEN, "bank.add", "bank.flip", "bank.flip", "bank.audit", "bank.sweep")
 DOUBTFUL: Final = ("post.pay", "post.book", "post.mail", "post.send", "post.ask", "post.buy", "post.call", "post.call")
 ANY: Final = (*OFTEN, "bank.flip", "bank.audit", "bank.sweep", *DOUBTFUL, *DOUBTFUL)
+HYBRID: Final = (
+    *OFTEN,
+    *OFTEN,
+    "bank.flip",
+    "bank.sweep",
+    "post.book",
+    "post.mail",
+    "post.send",
+    "post.buy",
+    "post.call",
+)
+UNSHARED: Final = ("post.send", "post.note", "bank.pick")
+LEASED: Final = ("bank.safe", "bank.safe", "post.print", "post.print", "bank.put", "bank.look", "post.pay", "post.send")
 UNDOABLE: Final = ("bank.put", "bank.draw", "bank.look", "post.pay", "post.note")
 CALLS: Final = (*(1,) * 15, 2, 2, 2, 3, 4)
+# Of plans whose resources are somebody else's to grant.
+SEVERAL: Final = (1, 1, 2, 2, 3, 3, 4)
 # Rejected for its tool, its edges, its policy.
 BAD: Final = ("tool", "edge", "policy")
 
 
 # What differs between a plan that was just made and one that was admitted, field by field: of its calls, by index, and of itself.
 Rest = tuple[tuple[int, str, Any], ...]
-DERIVED: Final = ("granted", "waits", "followers", "order", "calls", "admitted", "deadline", "known_by", "ledger")
+DERIVED: Final = (
+    "granted",
+    "waits",
+    "followers",
+    "order",
+    "calls",
+    "admitted",
+    "deadline",
+    "known_by",
+    "ledger",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +85,13 @@ class Template:
     seconds: int = 0
     keeps: bool = False
     wild: bool = False
+    # What it asks for of each scope of leases: scope, resources, duration.
+    leases: tuple[tuple[str, tuple[str, ...], int], ...] = ()
+
+    @property
+    def host(self) -> str:
+        """Who hosts it."""
+        return host_of(self.plan_id)
 
     def fresh(self, now: int) -> Plan:
         """The plan, as admission returns it at a time."""
@@ -67,6 +103,8 @@ class Template:
         calls = plan.calls
         for index, name, value in self.rest:
             setattr(plan if index < 0 else calls[index], name, value)
+        if self.leases:
+            plan.leases = [Leased(*one) for one in self.leases]
         return plan
 
 
@@ -116,7 +154,8 @@ def template(command: SubmitPlan, plan_id: str, *, wild: bool) -> Template:
         plan,
         heads=tuple(heads),
         rest=tuple(rest),
-        parts=any(call.part < 0 or call.approval or call.unknown for call in plan.calls),
+        parts=bool(plan.leases) or any(call.part < 0 or call.approval or call.unknown for call in plan.calls),
+        leases=tuple((one.scope, one.resources, one.duration) for one in plan.leases),
         places=tuple(plan.order.index(index) for index in range(len(plan.calls))),
         seconds=plan.deadline,
         keeps=plan.isolation == "PLAN" and not plan.in_line and plan.policy.unknown_resources == "HOLD",
@@ -128,7 +167,9 @@ def differences(bare: Plan | Call, admitted: Plan | Call) -> Iterator[tuple[str,
     """The fields that admission set and the constructor did not."""
     for one in fields(admitted):
         value = getattr(admitted, one.name)
-        if one.name not in DERIVED and value != getattr(bare, one.name):
+        # A call's leases are names, a plan's are what it asks for: these are made anew.
+        anew = one.name in DERIVED or (one.name == "leases" and isinstance(admitted, Plan))
+        if not anew and value != getattr(bare, one.name):
             # What plans share must be nothing that one of them changes.
             hash(value)
             yield one.name, value
@@ -140,24 +181,37 @@ class Author:
     def __init__(self, chance: Random) -> None:
         self.chance = chance
 
-    def command(self, name: str, *, wild: bool) -> SubmitPlan:
+    def command(
+        self, name: str, *, wild: bool, mode: Mode = "ORCHESTRATED", tools: Sequence[str] | None = None
+    ) -> SubmitPlan:
         """A plan: a tame one has one end only, whatever happens around it; of a wild one all sorts of things may become."""
         chance = self.chance
-        size = chance.choice(CALLS)
+        size = chance.choice(SEVERAL if mode == "HYBRID" else CALLS)
         policy = self.policy(size) if wild else Policy(on_failure=chance.choice(["STOP", "CONTINUE", "COMPENSATE"]))
-        tools: Sequence[str] = ANY if wild else USUAL
+        asks = tools is None
+        tools = tools or (ANY if wild else USUAL)
         isolation: Isolation = "PLAN" if self.rarely(2) else "CALL"
         if not wild and policy.on_failure == "COMPENSATE":
             # Where what undoes a call gets in line would be chance.
             tools, isolation = UNDOABLE, "PLAN"
-        calls = tuple(self.call(index, tools, wild=wild) for index in range(size))
-        if size > 1 and self.rarely(3) and (wild or policy.on_failure != "COMPENSATE"):
+        calls = tuple(self.call(index, tools, wild=wild, asks=asks) for index in range(size))
+        if asks and size > 1 and self.rarely(3) and (wild or policy.on_failure != "COMPENSATE"):
             calls = self.follow(calls)
         domain = "e" if self.rarely(4) else "d"
         agent = chance.choice(["ann", "bob", "cyd"])
-        return SubmitPlan(name, TENANT, domain, agent, isolation, calls, None, None, policy=policy)
+        return SubmitPlan(name, TENANT, domain, agent, isolation, calls, None, None, policy=policy, mode=mode)
 
-    def call(self, index: int, tools: Sequence[str], *, wild: bool) -> PlannedCall:
+    def hosted(self, name: str, mode: Mode) -> SubmitPlan:
+        """A plan of the agents' service."""
+        return self.command(name, wild=True, mode=mode, tools=HYBRID if mode == "HYBRID" else UNSHARED)
+
+    def leased(self, name: str, mode: Mode) -> SubmitPlan:
+        """A plan that takes leases, now and then of its own as well; some wait for them for a short time only."""
+        command, chance = self.command(name, wild=True, mode=mode, tools=LEASED), self.chance
+        own = ("near/key",) if self.rarely(4) else ()
+        return replace(command, leases=own, lease_wait_seconds=chance.choice([None, None, 5.0, 30.0]))
+
+    def call(self, index: int, tools: Sequence[str], *, wild: bool, asks: bool) -> PlannedCall:
         """A call: some come behind others, some take their results, some do not do what they should."""
         chance = self.chance
         name = chance.choice(tools)
@@ -173,7 +227,7 @@ class Author:
         if name == "bank.move":
             arguments["to"] = chance.choice(ACCOUNTS)
         text = json.dumps(arguments)
-        approval = wild and self.rarely(12)
+        approval = wild and asks and self.rarely(12)
         return PlannedCall(f"c{index}", name, None, text, tuple(f"c{one}" for one in after), approval=approval)
 
     def follow(self, calls: tuple[PlannedCall, ...]) -> tuple[PlannedCall, ...]:
@@ -225,6 +279,12 @@ class Pool:
     tame: list[Template] = field(default_factory=list)
     wild: list[Template] = field(default_factory=list)
     bad: list[Template] = field(default_factory=list)
+    hosted: list[Template] = field(default_factory=list)
+    leased: list[Template] = field(default_factory=list)
+
+    def special(self, mix: Mix) -> list[Template]:
+        """What a mix has beside tame and wild plans."""
+        return self.leased if mix.leases else self.hosted
 
 
 @lru_cache(maxsize=2)
@@ -237,6 +297,13 @@ def pool(number: int) -> Pool:
             name = f"{kind}-{number}-{index}"
             plan_id = f"{kind[0]}{index}"
             into.append(template(author.command(name, wild=wild), plan_id, wild=wild))
+    for index in range(SPECIAL):
+        mode: Mode = ("HYBRID", "CHOREOGRAPHED", "HYBRID")[index % 3]
+        command = author.hosted(f"hosted-{number}-{index}", mode)
+        out.hosted.append(template(command, f"h{index}{MARKS[mode]}", wild=True))
+        mode = ("ORCHESTRATED", "HYBRID", "ORCHESTRATED")[index % 3]
+        command = author.leased(f"leased-{number}-{index}", mode)
+        out.leased.append(template(command, f"l{index}{MARKS.get(mode, '')}", wild=True))
     for index, kind in enumerate(BAD):
         out.bad.append(template(author.bad(f"bad-{number}-{index}", kind), f"b{index}", wild=False))
     return out
@@ -262,14 +329,21 @@ class Mix:
     faults: int
     people: bool
     jumps: bool
+    # How many of its plans are hosted by the agents' service, or take leases; the lease service is there for these alone.
+    special: float = 0.0
+    leases: bool = False
 
 
-# Half of all runs are tame: whatever overtakes, repeats or crashes in them, they end in one way only.
+# Three of eight runs are tame: whatever overtakes, repeats or crashes in them, they end in one way only.
 MIXES: Final = (
     Mix("tame", 0.0, 6, people=False, jumps=False),
     Mix("tame", 0.0, 2, people=False, jumps=False),
     Mix("mixed", 0.3, 4, people=True, jumps=False),
     Mix("wild", 0.8, 8, people=True, jumps=True),
+    Mix("tame", 0.0, 6, people=False, jumps=False),
+    Mix("hosted", 0.2, 6, people=True, jumps=False, special=0.6),
+    Mix("wild", 0.8, 8, people=True, jumps=True),
+    Mix("leased", 0.2, 8, people=True, jumps=True, special=0.6, leases=True),
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from motet.leases.lease import Lease
 from motet.plan import Plan
 from motet.records import (
     ApprovalRequested,
@@ -88,16 +89,13 @@ class Judge:
         self.watches: dict[str, Watch] = {}
         # Plans of which some calls get in line later.
         self.special: set[str] = set()
+        # By scope the highest token; who has what; by toolset, scope and resource the token that acted last.
+        self.tokens: dict[Any, int] = {}
+        self.holders: dict[Any, str] = {}
+        self.given_back: set[tuple[str, str]] = set()
+        self.seen: dict[tuple[str, str, str], int] = {}
         # What people are asked: kind, plan, index.
         self.matters: list[tuple[str, str, int]] = []
-        self.hears: dict[Any, Callable[[Watch, int, dict[str, Any]], None]] = {
-            BarrierRaised: self.barrier,
-            ApprovalRequested: self.asked,
-            AttemptsEnded: self.attempts,
-            CallSettled: self.settled,
-            CompensationResumed: self.resumed,
-            CompensationEnded: self.compensated,
-        }
 
     # -- what was decided --------------------------------------------------------------------------------------------------
 
@@ -106,6 +104,48 @@ class Judge:
         self.watches[template.plan_id] = Watch(template, position)
         if template.parts:
             self.special.add(template.plan_id)
+
+    def reserved(self, plan_id: str, position: int) -> None:
+        """A hybrid plan asks for all that it uses: that is its place in the order."""
+        self.watches[plan_id].base = position * STRIDE
+
+    # -- leases ------------------------------------------------------------------------------------------------------------
+
+    def leased(self, lease: Lease) -> None:
+        """Leases are granted: nobody else has one of them, and the token is above all before."""
+        if lease.token <= self.tokens.get(lease.scope, 0):
+            raise Violation("P2", f"token {lease.token} of scope {lease.domain} is not above all before it")
+        self.tokens[lease.scope] = lease.token
+        for resource in lease.resources:
+            other = self.holders.setdefault((lease.scope, resource), lease.lease_id)
+            if other != lease.lease_id:
+                raise Violation(
+                    "P3", f"lease {lease.domain}/{resource} is granted to {lease.holder}, and {other} has it"
+                )
+
+    def lease_over(self, lease: Lease, *, forgotten: bool) -> None:
+        """Leases are given back, or their time is over; `forgotten` if it is over and nothing of the plan is open any more."""
+        if forgotten and (lease.plan_id, lease.domain) not in self.given_back:
+            raise Violation(
+                "P8", f"plan {lease.plan_id} is over, and kept its leases in {lease.domain} to the end of their time"
+            )
+        for resource in lease.resources:
+            if lease.token:
+                del self.holders[lease.scope, resource]
+
+    def acts_under(self, toolset: str, call: Invocation) -> None:
+        """A call acts under its leases: whoever had them later has not acted before."""
+        for one in call.leases:
+            place = (toolset, one.scope, one.resource)
+            seen = self.seen.get(place, 0)
+            if one.token < seen:
+                lease = f"{one.scope}/{one.resource}"
+                raise Violation(
+                    "P2", f"{call.tool} acts under {lease} with token {one.token}, and token {seen} has acted"
+                )
+            self.seen[place] = one.token
+
+    # -- what follows ------------------------------------------------------------------------------------------------------
 
     def started(self, plan: Plan, invocations: Sequence[Invocation]) -> None:
         """Attempts begin."""
@@ -176,9 +216,9 @@ class Judge:
 
     def fact(self, plan: Plan, kind: Any, values: dict[str, Any]) -> None:
         """An event of another kind."""
-        hear = self.hears.get(kind)
+        hear = HEARS.get(kind)
         if hear is not None:
-            hear(self.watches[plan.plan_id], len(plan.calls), values)
+            hear(self, self.watches[plan.plan_id], len(plan.calls), values)
 
     def barrier(self, watch: Watch, _: int, __: dict[str, Any]) -> None:
         """Nothing of a plan starts any more."""
@@ -240,6 +280,9 @@ class Judge:
                 watch.placed = {}
             for index, call in enumerate(plan.calls):
                 if call.part >= 0 and index not in watch.placed:
+                    if watch.template.leases and not watch.placed:
+                        # With the last of its leases it gets in line, whole.
+                        watch.base = position * STRIDE
                     watch.placed[index] = position * STRIDE + watch.template.places[index]
         known = watch.entries
         names = [name for name in plan.entered if "#u" in name]
@@ -322,3 +365,14 @@ class Judge:
         elif watch.undone and index - len(watch.committed) in watch.undone:
             return True
         return watch.accounted is not None and index in watch.accounted
+
+
+# What is heard of the events that need nothing but their meta.
+HEARS: Final[dict[Any, Callable[[Judge, Watch, int, dict[str, Any]], None]]] = {
+    BarrierRaised: Judge.barrier,
+    ApprovalRequested: Judge.asked,
+    AttemptsEnded: Judge.attempts,
+    CallSettled: Judge.settled,
+    CompensationResumed: Judge.resumed,
+    CompensationEnded: Judge.compensated,
+}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from motet.modes import host_of
 from motet.plan import Call, Plan
 from motet.records import ApproveCall, DenyCall, ResumeCompensation, SettleCall
-from motet.simulation.coordinator import Coordinator
 from motet.simulation.host import Host
 from motet.simulation.inputs import TENANT
 from motet.simulation.judge import Judge
+from motet.simulation.plan_host import PlanHost
 from motet.simulation.world import REFUSED
 
 Head = tuple[str, str, str, str, str]
@@ -19,9 +20,9 @@ Head = tuple[str, str, str, str, str]
 class People:
     """Those whom approvals, doubts and compensations that failed are shown to."""
 
-    def __init__(self, judge: Judge, coordinator: Coordinator, hosts: Collection[Host]) -> None:
+    def __init__(self, judge: Judge, plan_hosts: Collection[PlanHost], hosts: Collection[Host]) -> None:
         self.judge = judge
-        self.coordinator = coordinator
+        self.plan_hosts = {one.name: one for one in plan_hosts}
         self.hosts = hosts
         self.commands = 0
 
@@ -39,7 +40,7 @@ class People:
 
     def command_about(self, kind: str, plan_id: str, index: int) -> Any:
         """What a person sends; nothing if it is settled already, `later` if nobody can know yet."""
-        plan = self.coordinator.schedule.plans.get(plan_id)
+        plan = self.plan_hosts[host_of(plan_id)].schedule.plans.get(plan_id)
         call = None if plan is None else plan.call_at(index)
         if plan is None or call is None:
             return None

@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from motet.records import Amounts, CancelPlan, SetBudget
-from motet.simulation.course import STEPS, Action, Course
+from motet.simulation.course import DECIDING, STEPS, Action, Course
 from motet.simulation.inputs import SEEDS, TENANT, Asked, Mix, Pool, mix_of, pool
 from motet.simulation.violations import Violation
 
@@ -38,9 +38,13 @@ def script(seed: int, plans: int) -> Script:
 
 def commands(chance: Random, mix: Mix, templates: Pool, plans: int) -> list[Asked]:
     """Commands as agents send them: plans, some of them twice, some bad, and what people want."""
-    wild = round(plans * mix.wild)
-    dealt = chance.sample(templates.tame, plans - wild) + (chance.sample(templates.wild, wild) if wild else [])
-    if wild:
+    wild, special = round(plans * mix.wild), round(plans * mix.special)
+    dealt = chance.sample(templates.tame, plans - wild - special) + (
+        chance.sample(templates.wild, wild) if wild else []
+    )
+    if special:
+        dealt += chance.sample(templates.special(mix), special)
+    if wild or special:
         chance.shuffle(dealt)
     out = [Asked("submit", one) for one in dealt]
     out.insert(chance.randrange(plans + 1), Asked("submit", chance.choice(templates.bad)))
@@ -50,7 +54,7 @@ def commands(chance: Random, mix: Mix, templates: Pool, plans: int) -> list[Aske
     if mix.people:
         place, other = chance.randrange(len(out)), chance.choice(templates.wild)
         used = out[place].template
-        if used is not None:
+        if used is not None and used.host == other.host:
             command = replace(other.command, idempotency_key=used.command.idempotency_key)
             out.insert(chance.randrange(place, len(out)) + 1, Asked("reuse", replace(other, command=command)))
         for number in range(3):
@@ -61,6 +65,8 @@ def commands(chance: Random, mix: Mix, templates: Pool, plans: int) -> list[Aske
                 out.insert(
                     place + 1 + chance.randrange(4), Asked("cancel", None, CancelPlan(*head, one.plan_id, "why"))
                 )
+    if mix.people and not mix.special:
+        # What the agents' service hosts no agent with a budget may ask for.
         limits = Amounts(chance.choice([None, 5, 20]), chance.choice([None, 300_000]))
         out.insert(
             chance.randrange(len(out)),
@@ -84,8 +90,12 @@ class Driver:
         self.until = 1 + int(self.random() * self.spacing)
         self.faults = mix.faults
         self.left = len(course.asked)
-        self.inputs = tuple(zip(DECIDE, course.coordinator.inputs, strict=True))
-        self.hosts = tuple((number, host, host.inbox) for number, host in enumerate((course.bank, course.post)))
+        self.inputs = tuple(
+            (decides, lane)
+            for word, service in zip(DECIDING, course.services, strict=False)
+            for decides, lane in zip(DECIDE[word], service.inputs, strict=False)
+        )
+        self.hosts = tuple(enumerate((course.bank, course.post)))
         # By host, the step from which on it goes on.
         self.paused = [0, 0]
         # Nobody can do anything until something else happens.
@@ -117,15 +127,15 @@ class Driver:
         course, chance = self.course, self.random
         paused, step = self.paused, course.steps
         can: list[Action] = []
-        if self.left > course.next_asked and len(course.coordinator.schedule.plans) < OPEN:
+        if self.left > course.next_asked and course.open_plans < OPEN:
             can.append(SUBMIT[int(chance() * 3)])
         for decides, lane in self.inputs:
             if lane.behind:
                 can.append(decides[int(chance() * 4)])
-        for number, host, inbox in self.hosts:
+        for number, host in self.hosts:
             if paused[number] > step:
                 continue
-            if inbox.behind or host.ended:
+            if host.behind or host.ended:
                 can.append(TAKE[number][int(chance() * 4)])
             if host.running:
                 can.append(RUN[number][int(chance() * 8)])
@@ -138,15 +148,13 @@ class Driver:
     def wait(self) -> Action | None:
         """Nothing moves: people decide, time passes, more commands come."""
         course = self.course
-        if max(self.paused) > course.steps and (
-            course.coordinator.schedule.alarms.next() is None or self.random() < WAKES
-        ):
+        if max(self.paused) > course.steps and (course.next_due() is None or self.random() < WAKES):
             self.paused = [0, 0]
             return self.choose()
         left = course.next_asked < len(course.asked)
         if course.judge.matters and not self.helpless:
             return ("help", 0)
-        if course.coordinator.schedule.alarms.next() is not None and not (left and self.random() < MORE):
+        if course.next_due() is not None and not (left and self.random() < MORE):
             return ("tick", 0)
         return SUBMIT[0] if left else None
 
@@ -163,11 +171,14 @@ class Driver:
             # One of the hosts does nothing for a while; if nobody else can do anything either, time passes.
             self.paused[int(chance() * 2)] = self.course.steps + 50 + int(chance() * 200)
             return self.choose() or ("look", 0)
-        return word, int(chance() * 10) + 10 * (1 + int(chance() * 3))
+        whose = 100 * int(chance() * len(self.course.services)) if len(self.course.services) > 1 else 0
+        return word, int(chance() * 10) + 10 * (1 + int(chance() * 3)) + whose
 
 
 SUBMIT: Final = (("submit", 1), ("submit", 2), ("submit", 4))
-DECIDE: Final = tuple(tuple(("decide", 10 * limit + lane) for limit in (1, 2, 4, 16)) for lane in range(4))
+DECIDE: Final = {
+    word: tuple(tuple((word, 10 * limit + lane) for limit in (1, 2, 4, 16)) for lane in range(6)) for word in DECIDING
+}
 # One of those that run, or all of them.
 RUN: Final = tuple(
     (*(("run", host + 10 * place) for place in range(5)), *(("run_all", host + 10 * place) for place in range(3)))

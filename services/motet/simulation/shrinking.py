@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from motet.simulation.coordinator import compare_replay
 from motet.simulation.course import Action, Course
 from motet.simulation.inputs import Asked
+from motet.simulation.replaying import compare_replay
 from motet.simulation.runs import BROKEN, OTHER, Kind, Total, attempt, raised, same_histories, start
 from motet.simulation.scheduler import script
 from motet.simulation.violations import Violation
@@ -39,7 +39,8 @@ def played(
             course.do(action)
         course.calm_down()
         if kind.replayed:
-            compare_replay(course.coordinator)
+            for host in course.plan_hosts:
+                compare_replay(host)
         if kind.twin:
             twin = start(kind, asked)
             twin.calm_down()

@@ -17,7 +17,7 @@ REFUSED: Final = "REFUSED"
 COMMUTING: Final = ("bank.add", "bank.flip")
 READING: Final = ("bank.look", "bank.audit", "bank.pick", "post.note")
 WHOLE: Final = ("bank.audit", "bank.sweep")
-FREE: Final = ("post.send", "post.note", "bank.pick")
+FREE: Final = ("post.send", "post.note", "bank.pick", "post.print", "post.shred")
 
 
 class Account:

@@ -1,4 +1,6 @@
-"""A coordinator's shard: the real schedule, hosted by a model of the hop. What is not committed is lost, what is committed is published again.
+"""A shard of a host of plans, the coordinator or the agents' service: the real schedule, hosted by a model of the hop.
+
+What is not committed is lost, what is committed is published again.
 
 Rows are written only when they are needed: before a hop that is to be rolled back, and when a process ends. In a careful run they are written
 at every commit, as the schedule says what changed, and a restored schedule must be the one that lives.
@@ -7,29 +9,44 @@ at every commit, as the schedule says what changed, and a restored schedule must
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
+from motet.modes import AGENTS, COORDINATOR
 from motet.plan import (
     Committed,
     Ended,
     Fact,
     Plan,
+    Reservation,
     Schedule,
     Started,
     Stopped,
     Undoing,
+    Word,
     direct,
     from_state,
     to_state,
 )
 from motet.plan.breaker import Breaker
 from motet.plan.direct import set_budget
-from motet.plan.rows import ledger_fields, ledger_from
-from motet.records import BudgetChanged, CommittedCall, Invocation, Reason, SetBudget
-from motet.simulation.inputs import Asked, Template
+from motet.plan.rows import ledger_fields, ledger_from, reservation_from, reservation_state
+from motet.records import (
+    BudgetChanged,
+    GiveBackLeases,
+    QuarantineResources,
+    Reason,
+    ReleaseResources,
+    ReserveResources,
+    ResourcesGranted,
+    ResourcesRefused,
+    SetBudget,
+    TakeLeases,
+)
+from motet.simulation.inputs import TENANT, Asked
 from motet.simulation.judge import Judge
 from motet.simulation.lanes import Lane
+from motet.simulation.saying import said
 from motet.simulation.tools import CONTRACTS, LIMITS, TOOLSETS
 from motet.simulation.violations import Violation
 
@@ -37,21 +54,31 @@ REUSED: Final = (Reason("KEY_REUSED", "the key was used with other content", Non
 # A careful run compares all rows with all plans once in so many commits, and whenever its process ends.
 EVERYTHING: Final = 8
 OPEN, REJECTED, ENDED = "OPEN", "REJECTED", "ENDED"
-Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]]]
+Reserved = dict[str, tuple[int, str]]
+Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]], Reserved]
 
 
-class Coordinator:
+class PlanHost:
     """One shard. Its journal holds every input that it committed, and its time in the log."""
 
-    def __init__(self, judge: Judge, *, careful: bool = False, keeps: bool = False, twin: bool = False) -> None:
+    def __init__(
+        self, judge: Judge, name: str = COORDINATOR, *, careful: bool = False, keeps: bool = False, twin: bool = False
+    ) -> None:
         self.judge = judge
-        self.door = Lane("commands")
-        self.results = {toolset: Lane(f"results of {toolset}") for toolset in TOOLSETS}
-        self.timers = Lane("timers")
-        self.invocations = {toolset: Lane(f"invocations of {toolset}") for toolset in TOOLSETS}
-        self.events = Lane("events")
-        self.inputs = (self.door, self.timers, *self.results.values())
-        self.outputs = (self.events, self.timers, *self.invocations.values())
+        self.name = name
+        of = "" if name == COORDINATOR else f" of {name}"
+        self.door = Lane(f"commands{of}")
+        self.results = {toolset: Lane(f"results of {toolset}{of}") for toolset in TOOLSETS}
+        self.timers = Lane(f"timers{of}")
+        self.invocations = {toolset: Lane(f"invocations of {toolset}{of}") for toolset in TOOLSETS}
+        self.events = Lane(f"events{of}")
+        # What it tells the other host of plans, and what it asks the lease service; `hears` and `granted` are the ways back.
+        self.words = Lane(f"words{of}")
+        self.asks = Lane(f"lease requests{of}")
+        self.hears = Lane(f"words to {name}")
+        self.granted = Lane(f"lease grants{of}")
+        self.inputs: tuple[Lane, ...] = (self.door, self.timers, *self.results.values())
+        self.outputs: tuple[Lane, ...] = (self.events, self.timers, *self.invocations.values())
         self.schedule = Schedule(LIMITS, CONTRACTS)
         # By idempotency key: content, plan, status, and the reasons of a rejection.
         self.commands: dict[str, tuple[Any, str, str, Any]] = {}
@@ -59,6 +86,7 @@ class Coordinator:
         self.out: list[tuple[Lane, Any]] = []
         self.careful = careful
         self.rows: dict[str, str] = {}
+        self.reserved: Reserved = {}
         self.commits = 0
         self.journal: list[tuple[int, str, Any]] | None = [] if keeps else None
         self.published: list[str] | None = [] if keeps else None
@@ -66,14 +94,17 @@ class Coordinator:
         self.histories: dict[str, str] | None = {} if twin else None
         self.doomed = False
         self.crashes = 0
-        self.tellers: dict[type[Any], Callable[[Plan, Any], None]] = {
-            Started: self.started,
-            Committed: self.committed,
-            Ended: self.ended,
-            Fact: self.noted,
-            Stopped: self.stopped,
-            Undoing: self.undone,
-        }
+
+    def talks_to(self, other: PlanHost) -> None:
+        """What each of two says, the other one hears."""
+        other.hears = self.words
+        self.hears = other.words
+        for host in (self, other):
+            host.inputs, host.outputs = (*host.inputs, host.hears), (*host.outputs, host.words)
+
+    def takes_leases(self) -> None:
+        """There is a lease service to ask."""
+        self.inputs, self.outputs = (*self.inputs, self.granted), (*self.outputs, self.asks)
 
     # -- the hop -----------------------------------------------------------------------------------------------------------
 
@@ -97,6 +128,10 @@ class Coordinator:
                 self.command(record, now)
             elif lane is timers:
                 self.follow(schedule.ring(record))
+            elif lane is self.hears:
+                self.hear(*record)
+            elif lane is self.granted:
+                self.follow(schedule.leases(record))
             else:
                 self.follow(schedule.finished(*record))
 
@@ -156,7 +191,10 @@ class Coordinator:
             raise Violation("P4", "the rows that the schedule said had changed are not all that changed")
         ledgers = {owner: json.dumps(ledger_fields(one)) for owner, one in guards.ledgers.items()}
         breakers = {name: (one.failures, one.until, one.probe) for name, one in guards.breakers.items()}
-        return states, ledgers, breakers
+        reserved = {one.plan_id: row_of(one) for one in self.schedule.board.lines.reservations.values()}
+        if self.careful and reserved != self.reserved:
+            raise Violation("P4", "the reservations that the lines said had changed are not all that changed")
+        return states, ledgers, breakers, reserved
 
     def write(self, changed: list[Plan]) -> None:
         """A careful run's rows: what the schedule says has changed."""
@@ -165,6 +203,12 @@ class Coordinator:
                 self.rows.pop(plan.plan_id, None)
             else:
                 self.rows[plan.plan_id] = to_state(plan)
+        lines = self.schedule.board.lines
+        reserved, lines.reservations_changed = lines.reservations_changed, {}
+        for plan_id, one in reserved.items():
+            self.reserved.pop(plan_id, None)
+            if one is not None:
+                self.reserved[plan_id] = row_of(one)
         self.commits += 1
         if self.commits % EVERYTHING == 0:
             self.written()
@@ -172,14 +216,17 @@ class Coordinator:
     def restore(self, rows: Rows) -> None:
         """A new process has what the rows say."""
         self.crashes += 1
-        states, ledgers, breakers = rows
-        self.schedule = Schedule.restore([from_state(state) for state in states], LIMITS, CONTRACTS)
+        states, ledgers, breakers, reserved = rows
+        plans = [from_state(state) for state in states]
+        stand = [reservation_from(plan_id, *row) for plan_id, row in reserved.items()]
+        self.schedule = Schedule.restore(plans, LIMITS, CONTRACTS, stand)
         guards = self.schedule.board.guards
         guards.ledgers.update((owner, ledger_from(*json.loads(row))) for owner, row in ledgers.items())
         guards.breakers.update((name, Breaker(*columns)) for name, columns in breakers.items())
         if self.careful:
             # Entries are counted anew.
             self.rows = {plan.plan_id: to_state(plan) for plan in self.schedule.plans.values()}
+            self.reserved = {one.plan_id: row_of(one) for one in stand}
 
     # -- commands ----------------------------------------------------------------------------------------------------------
 
@@ -201,7 +248,7 @@ class Coordinator:
         plan = None
         if template.plan is not None:
             plan = template.fresh(now)
-            refusal = self.schedule.quarantined(plan) if template.wild else None
+            refusal = self.schedule.quarantined(plan) or self.schedule.crowded(plan) if template.wild else None
             reasons = (refusal,) if refusal is not None else ()
         if plan is None or reasons:
             self.commands[key] = (template, template.plan_id, REJECTED, reasons)
@@ -239,19 +286,40 @@ class Coordinator:
                     f"{event[0]} {event[1] if isinstance(event[1], str) else event[1].kind} {event[2]}"
                 )
 
+    # -- between hosts -----------------------------------------------------------------------------------------------------
+
+    def hear(self, domain: str, word: Any) -> None:
+        """What the other host says of a plan."""
+        schedule, known = self.schedule, word.keywords
+        plan_id = known["plan_id"]
+        if word.func is ReserveResources:
+            asked = Reservation(plan_id, TENANT, domain, known["claims"], "e", "c", None, known["deadline_at"])
+            if not self.doomed:
+                self.judge.reserved(plan_id, self.position)
+            self.follow(schedule.reserve(asked, known["quarantine"]))
+        elif word.func is QuarantineResources:
+            self.follow(schedule.quarantine(plan_id, known["call_id"]))
+        elif word.func is ReleaseResources:
+            self.follow(schedule.release(plan_id))
+        elif word.func is ResourcesGranted:
+            self.follow(schedule.granted(plan_id))
+        elif word.func is ResourcesRefused:
+            self.follow(schedule.refused(plan_id, known["code"], known["message"]))
+        else:
+            raise Violation("P1", f"{self.name} hears {word.func.__name__} of plan {plan_id}, which nobody answers")
+
     # -- what follows ------------------------------------------------------------------------------------------------------
 
     def follow(self, steps: list[Any]) -> None:
         """Each step becomes records, and the judge sees it."""
         if self.doomed:
             return
-        tellers = self.tellers
         for step in steps:
-            tellers[type(step)](step.plan, step)
+            TELLERS[type(step)](self, step.plan, step)
         if self.published is not None:
             self.published += [said(step) for step in steps]
         judge = self.judge
-        if not judge.silent:
+        if not judge.silent and self.name != AGENTS:
             for plan in self.schedule.board.changed.values():
                 if len(plan.entered) > 1 or plan.plan_id in judge.special:
                     judge.entered(plan, self.position)
@@ -285,6 +353,15 @@ class Coordinator:
         self.judge.undo(plan, step.index, step.invocation)
         self.send(plan.plan_id, (step.invocation,))
 
+    def word(self, plan: Plan | Reservation, step: Word) -> None:
+        """Something for the other host, or for the lease service."""
+        if step.record.func in (TakeLeases, GiveBackLeases):
+            if step.record.func is GiveBackLeases:
+                self.judge.given_back.add((plan.plan_id, step.record.keywords["scope"]))
+            self.out.append((self.asks, (plan.domain, step.record)))
+        else:
+            self.out.append((self.words, (plan.domain, step.record)))
+
     def send(self, plan_id: str, invocations: tuple[Any, ...]) -> None:
         """Attempts go to their toolsets."""
         if len(invocations) == 1:
@@ -308,59 +385,18 @@ class Coordinator:
         return len(due)
 
 
-def said(step: Any) -> str:
-    """A step as text, all that its record would say."""
-    plan = step.plan
-    if isinstance(step, Ended):
-        return f"{plan.plan_id} {plan.terminal(LIMITS)}"
-    if isinstance(step, Fact):
-        return f"{plan.plan_id} {step.record.func.__name__} {step.record.keywords}"
-    if isinstance(step, Started):
-        return f"{plan.plan_id} {step.invocations}"
-    if isinstance(step, Committed):
-        return f"{plan.plan_id} {step.calls}"
-    if isinstance(step, Stopped):
-        return f"{plan.plan_id} {step.calls} {step.reason}"
-    return f"{plan.plan_id} {step.index} {step.invocation}"
+# Functions and not methods of one: a run that left cycles behind would have to be looked through for them.
+TELLERS: Final[dict[type[Any], Callable[[PlanHost, Any, Any], None]]] = {
+    Started: PlanHost.started,
+    Committed: PlanHost.committed,
+    Ended: PlanHost.ended,
+    Fact: PlanHost.noted,
+    Stopped: PlanHost.stopped,
+    Undoing: PlanHost.undone,
+    Word: PlanHost.word,
+}
 
 
-class Silent(Judge):
-    """A judge of a replay: what is published is compared, nothing else."""
-
-    silent = True
-
-    def admitted(self, template: Template, position: int) -> None:
-        """Says nothing."""
-
-    def started(self, plan: Plan, invocations: Sequence[Invocation]) -> None:
-        """Says nothing."""
-
-    def undo(self, plan: Plan, index: int, invocation: Invocation) -> None:
-        """Says nothing."""
-
-    def commit(self, plan: Plan, calls: Sequence[CommittedCall]) -> None:
-        """Says nothing."""
-
-    def end(self, plan: Plan) -> None:
-        """Says nothing."""
-
-    def fact(self, plan: Plan, kind: Any, values: dict[str, Any]) -> None:
-        """Says nothing."""
-
-    def entered(self, plan: Plan, position: int) -> None:
-        """Says nothing."""
-
-
-def compare_replay(of: Coordinator) -> None:
-    """Feeds a new process the same inputs in the same order. Raises Violation (P4) where it publishes anything else."""
-    again = Coordinator(Silent(of.judge.world), keeps=True)
-    lanes = {lane.name: lane for lane in again.inputs}
-    for now, name, record in of.journal or ():
-        again.decide(lanes[name], [record], now)
-        again.commit()
-    found, expected = again.published or [], of.published or []
-    for place, (one, other) in enumerate(zip(expected, found, strict=False)):
-        if one != other:
-            raise Violation("P4", f"replayed, record {place} is {other[:300]}, and was {one[:300]}")
-    if len(found) != len(expected):
-        raise Violation("P4", f"replayed, {len(found)} records are published; there were {len(expected)}")
+def row_of(reservation: Reservation) -> tuple[int, str]:
+    """A reservation as its row has it."""
+    return reservation.entered, reservation_state(reservation)
