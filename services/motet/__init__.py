@@ -6,15 +6,27 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from motet.client import Budget, Call, Client, Outcome, Policy
+    from motet.client import Budget, Call, Client, Outcome, PlanFailed, Policy, gather
     from motet.tools import Context, ToolFailed, Toolset, TryAgain
 
-__all__ = ["Budget", "Call", "Client", "Context", "Outcome", "Policy", "ToolFailed", "Toolset", "TryAgain"]
+__all__ = [
+    "Budget",
+    "Call",
+    "Client",
+    "Context",
+    "Outcome",
+    "PlanFailed",
+    "Policy",
+    "ToolFailed",
+    "Toolset",
+    "TryAgain",
+    "gather",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Loads the client or the tools when they are asked for: a service needs only its own part."""
-    if name in ("Budget", "Call", "Client", "Outcome", "Policy"):
+    if name in ("Budget", "Call", "Client", "Outcome", "PlanFailed", "Policy", "gather"):
         from motet import client  # noqa: PLC0415
 
         return getattr(client, name)

@@ -273,6 +273,7 @@ def test_a_second_letter_behind_the_first(desk: Desk, client: Client) -> None:
             desk.await_parked("projector", "second", 3)
         done = repair(client, first)
         assert (done.outcome, done.released) == ("REDRIVEN", 1)
+        desk.await_row(first, state="REDRIVEN")
         second = desk.letter("second")
         assert second["event_id"] in done.failure
         assert second["parked"]

@@ -116,6 +116,20 @@ def test_the_python_example(running: World) -> None:
     assert kinds[-1] == "PlanEnded"
 
 
+def test_the_async_example(running: World) -> None:
+    """Results in the order written; the same key again brings the same ones."""
+    first, again = example(running, str(EXAMPLES / "gather.py")).splitlines()
+    assert first.startswith("['Hello, Ada!', 'Hello, Grace!', 'Hello, Edsger!']")
+    assert first == again
+
+
+def test_the_example_with_langgraph(running: World) -> None:
+    """A real graph, whose tools are one plan."""
+    names, told = example(running, str(EXAMPLES / "langgraph_graph.py")).splitlines()
+    assert names == "['greeting__greet', 'greeting__shout']"
+    assert told.index('"Hello, Ada!"') < told.index('"Hello, Grace!"')
+
+
 def test_submit_plan_and_look_at_it(running: World) -> None:
     """`motet submit --wait`, `motet plan`, `motet sql` and `motet events` tell one story, for people and for programs."""
     ended = json.loads(motet(running, "submit", str(EXAMPLES / "plan.yaml"), "--wait", "--json"))

@@ -16,9 +16,10 @@ CONTRACTS: Final = [
     contract["name"]
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
-PURE, CONFORMANCE, APART, CHASSIS, TOUCH, AUDITOR, SIMULATOR, OFFLINE = (
+PURE, CONFORMANCE, ADAPTERS, APART, CHASSIS, TOUCH, AUDITOR, SIMULATOR, OFFLINE = (
     "Pure modules import no I/O",
     "Conformance knows no service",
+    "Adapters are the client's, and know no service",
     "Services never import each other",
     "The chassis knows no service",
     "Only the chassis and the client touch Kafka and Avro",
@@ -38,6 +39,8 @@ VIOLATIONS: Final = [
     (PURE, "plan/text.py", "from motet.chassis.database import connect"),
     (CONFORMANCE, "conformance/rerun.py", "import motet.coordinator"),
     (CONFORMANCE, "conformance/frontier.py", "from motet.tools import intents"),
+    (ADAPTERS, "adapters/turn.py", "import confluent_kafka"),
+    (ADAPTERS, "adapters/langgraph.py", "from motet.coordinator import declaration"),
     (APART, "coordinator/declaration.py", "import motet.tools.host"),
     (APART, "agents/declaration.py", "from motet import coordinator"),
     (APART, "projector/writer.py", "from motet.coordinator import declaration"),

@@ -12,6 +12,7 @@ Nothing here is privileged: a client produces `SubmitPlan` to `motet.commands` a
 from motet.client.answers import CommandNotAnswered, Refused, Sent
 from motet.client.client import Client, PlanTimeout, Submitted
 from motet.client.events import Event
+from motet.client.gathering import PlanFailed, gather
 from motet.client.outcome import CallOutcome, Outcome
 from motet.client.plans import Call, Mode, PlanLeases, command, read_plan_file
 from motet.client.policy import Budget, Policy
@@ -27,6 +28,7 @@ __all__ = [
     "Event",
     "Mode",
     "Outcome",
+    "PlanFailed",
     "PlanLeases",
     "PlanTimeout",
     "Policy",
@@ -36,5 +38,6 @@ __all__ = [
     "SubmitFailed",
     "Submitted",
     "command",
+    "gather",
     "read_plan_file",
 ]

@@ -17,6 +17,7 @@ from motet.chassis.errors import ConfigurationError, MotetError, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
 from motet.client.answers import Answers, Sent
+from motet.client.contracts import newest
 from motet.client.directing import Directing
 from motet.client.events import Event, Listener, Tail, event_type
 from motet.client.leases.on_motet import Ear, MotetLeases
@@ -27,7 +28,7 @@ from motet.client.sending import FLUSH_SECONDS, Sending, SubmitFailed
 from motet.modes import answers, host_of
 from motet.plan.identity import plan_id_of
 from motet.platform.finding import found_addresses
-from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, PlanRejected, SubmitPlan
+from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, PlanRejected, SubmitPlan, ToolContract
 
 COMMANDS: Final = "motet.commands"
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
@@ -50,10 +51,15 @@ class Submitted:
         try:
             return self.future.result(timeout_seconds)
         except NotInTime as error:
-            raise PlanTimeout(
-                f"plan {self.plan_id} did not end within {timeout_seconds:g} s; it goes on: `motet plan {self.plan_id}` shows how it is, "
-                f"`motet status` whether its host, the service `{host_of(self.plan_id)}`, runs"
-            ) from error
+            raise timed_out(self.plan_id, timeout_seconds) from error
+
+
+def timed_out(plan_id: str, timeout_seconds: float | None) -> PlanTimeout:
+    """What whoever gave up waiting is told."""
+    return PlanTimeout(
+        f"plan {plan_id} did not end within {timeout_seconds or 0:g} s; it goes on: `motet plan {plan_id}` shows how it is, "
+        f"`motet status` whether its host, the service `{host_of(plan_id)}`, runs"
+    )
 
 
 class Client:
@@ -194,6 +200,10 @@ class Client:
     def flush(self) -> None:
         """Waits until Kafka has everything that was submitted."""
         self.sending.flush()
+
+    def contracts(self) -> list[ToolContract]:
+        """The newest contract of every tool, by name, as Kafka has them. Raises LogUnreadable, RegistryUnavailable."""
+        return newest(self.bootstrap, self.codec)
 
     # -- events ------------------------------------------------------------------------------------------------------------
 

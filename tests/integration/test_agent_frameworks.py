@@ -1,0 +1,188 @@
+"""Pydantic AI and the OpenAI Agents SDK themselves, with Motet's tools: a response is one plan, in its order, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from agents import Agent as OpenAIAgent
+from agents import Model, ModelResponse, Runner, Usage
+from agents.run import RunConfig
+from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessage, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse as PydanticResponse
+from pydantic_ai.models.function import AgentInfo, FunctionModel
+
+from motet.adapters import Offered, offered
+from motet.adapters.openai_agents import MotetTools
+from motet.adapters.pydantic_ai import MotetToolset
+from motet.chaos.witness import Witness
+from motet.client import Budget, Client, Policy
+from world import World
+
+AGENT: Final = Path(__file__).parent / "pydantic_agent.py"
+SERVICES: Final = Path(__file__).resolve().parents[2] / "services"
+# The slow one first, one that fails, and one that is quick.
+CALLS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("fault__charge", {"account": "slow", "query": "?delay=0.7"}),
+    ("fault__compute", {"how": "fail"}),
+    ("fault__compute", {}),
+)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    """A witness of all tests of this file."""
+    witness = Witness.start(tmp_path_factory.mktemp("witness"))
+    yield witness
+    witness.stop()
+
+
+@pytest.fixture(scope="module")
+def client(shared_world: World, outside: Witness) -> Iterator[Client]:
+    """A client; coordinator, projector and the fault tools run."""
+    shared_world.coordinator()
+    shared_world.projector()
+    shared_world.tools("fault_tools", WITNESS_URL=outside.url)
+    with shared_world.client("frameworks") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tools(client: Client) -> list[Offered]:
+    """The fault tools as models see them."""
+    return offered(client.contracts(), ["fault"])
+
+
+def plans(world: World, agent_calls: int) -> int:
+    """How many plans of so many calls the tenant has in this domain."""
+    world.await_no_lag("coordinator", "projector")
+    query = "SELECT count(*) FROM motet.plans WHERE tenant = %s AND domain = 'frameworks' AND calls = %s"
+    ((count,),) = world.sql(query, (world.tenant, agent_calls))
+    return int(count)
+
+
+# -- Pydantic AI -----------------------------------------------------------------------------------------------------------------
+
+
+def pydantic_run(tools: MotetToolset, name: str) -> list[str]:
+    """An agent whose model writes CALLS once; what it was told, in its order."""
+    told: list[str] = []
+
+    def model(messages: list[ModelMessage], info: AgentInfo) -> PydanticResponse:
+        del info
+        heard = [str(part.content) for part in messages[-1].parts if part.part_kind == "tool-return"]
+        if heard:
+            told.extend(heard)
+            return PydanticResponse([TextPart("done")])
+        return PydanticResponse(
+            [ToolCallPart(tool, args, f"{name}-{place}") for place, (tool, args) in enumerate(CALLS)]
+        )
+
+    agent = Agent(FunctionModel(model), toolsets=[tools])
+    assert asyncio.run(agent.run("go")).output == "done"
+    return told
+
+
+def test_pydantic_ai_runs_a_response_as_one_plan(
+    client: Client, tools: list[Offered], shared_world: World, outside: Witness
+) -> None:
+    """In the order of the calls, whoever ended first; the same response again runs nothing; a budget bounds it."""
+    before, effects = plans(shared_world, len(CALLS)), len(outside.effects())
+    conversation = f"pydantic-{client.tenant}"
+    first = pydantic_run(MotetToolset(client, tools, conversation=conversation), "p")
+    assert json.loads(first[0])["status"] == 200
+    assert json.loads(first[1])["error"]["code"] == "ASKED"
+    assert first[2] == '"computed"'
+    assert pydantic_run(MotetToolset(client, tools, conversation=conversation), "p") == first
+    assert (plans(shared_world, len(CALLS)), len(outside.effects())) == (before + 1, effects + 1)
+    little = MotetToolset(client, tools, conversation="little", policy=Policy(budget=Budget(calls=1)))
+    assert "BUDGET_EXCEEDED" in pydantic_run(little, f"b-{client.tenant}")[2]
+
+
+@pytest.mark.parametrize(("kind", "effects"), [("motet", 2), ("alone", 4)])
+def test_a_pydantic_ai_process_that_dies_behind_its_tools_and_goes_on(
+    kind: str, effects: int, client: Client, shared_world: World, outside: Witness, tmp_path: Path
+) -> None:
+    """SIGKILL before what the tools brought is written down: with Motet each effect happened once, alone they happen again."""
+    before = len(outside.effects())
+    environment = {**os.environ, **shared_world.addresses.environment(), "PYTHONPATH": str(SERVICES)}
+    command = [sys.executable, str(AGENT), kind, str(tmp_path / "messages"), outside.url, client.tenant]
+    died = subprocess.run([*command, "die"], env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert len(outside.effects()) == before + 2
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done: 2"
+    assert len(outside.effects()) == before + effects
+
+
+# -- OpenAI Agents SDK -----------------------------------------------------------------------------------------------------------
+
+
+class Scripted(Model):
+    """A model that writes CALLS once, and then says that it is done."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.told: list[str] = []
+
+    async def get_response(self, system_instructions: Any, input: Any, *_: Any, **__: Any) -> ModelResponse:  # noqa: A002
+        """What it says to what it heard."""
+        del system_instructions
+        heard = [one for one in input if isinstance(one, dict) and one.get("type") == "function_call_output"]
+        if heard:
+            self.told = [str(one["output"]) for one in heard]
+            text = ResponseOutputText(annotations=[], text="done", type="output_text")
+            message = ResponseOutputMessage(
+                id="m", content=[text], role="assistant", status="completed", type="message"
+            )
+            return ModelResponse([message], Usage(), None)
+        calls = [
+            ResponseFunctionToolCall(
+                arguments=json.dumps(args), call_id=f"{self.name}-{place}", name=tool, type="function_call"
+            )
+            for place, (tool, args) in enumerate(CALLS)
+        ]
+        return ModelResponse([*calls], Usage(), None)
+
+    def stream_response(self, *_: Any, **__: Any) -> Any:
+        """Nobody streams here."""
+        raise NotImplementedError
+
+
+def openai_run(tools: MotetTools, name: str, *, hooked: bool = True) -> list[str]:
+    """An agent of the SDK whose model writes CALLS once; what it was told."""
+    model = Scripted(name)
+    agent = OpenAIAgent("teller", tools=tools.function_tools, model=model)
+    config = RunConfig(tracing_disabled=True)
+    result = asyncio.run(Runner.run(agent, "go", hooks=tools if hooked else None, run_config=config))
+    assert result.final_output == "done"
+    return model.told
+
+
+def test_the_openai_agents_sdk_runs_a_response_as_one_plan(
+    client: Client, tools: list[Offered], shared_world: World, outside: Witness
+) -> None:
+    """As above; without the hooks each call is a plan of its own, and happens once all the same."""
+    before, effects = plans(shared_world, len(CALLS)), len(outside.effects())
+    conversation = f"openai-{client.tenant}"
+    first = openai_run(MotetTools(client, tools, conversation=conversation), "o")
+    assert json.loads(first[0])["status"] == 200
+    assert json.loads(first[1])["error"]["code"] == "ASKED"
+    assert first[2] == '"computed"'
+    assert openai_run(MotetTools(client, tools, conversation=conversation), "o") == first
+    assert (plans(shared_world, len(CALLS)), len(outside.effects())) == (before + 1, effects + 1)
+    single = plans(shared_world, 1)
+    for _ in range(2):
+        openai_run(MotetTools(client, tools, conversation=conversation), "alone", hooked=False)
+    assert (plans(shared_world, 1), len(outside.effects())) == (single + len(CALLS), effects + 2)
