@@ -4,8 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
-# The package with its deciders compiled; where there is no C compiler nothing is there, and the source is run.
-COMPILED := PYTHONPATH=$(CURDIR)/build/compiled
+# The package with its deciders compiled; where there is no C compiler this is empty, and the source is run.
+COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)"
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
@@ -26,7 +26,7 @@ check: setup ## Format, lint, types, import rules, dependencies, generated code:
 	$(BIN)/python -m motet.catalog.generate --check
 
 compiled: setup ## Makes build/compiled: the deciders compiled by mypyc, for the two below that measure. Again only what changed.
-	@$(BIN)/python deploy/compiling.py
+	@$(BIN)/python deploy/compiling.py >/dev/null
 
 test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
 	$(BIN)/python -m pytest $(ARGS)

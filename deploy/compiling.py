@@ -1,8 +1,8 @@
-"""Makes build/compiled: the package as a wheel has it, with the modules in which a processor's time goes compiled by mypyc.
+"""Makes build/compiled/DIGEST: the package as a wheel has it, with the modules in which a processor's time goes compiled by mypyc.
 
-It is the same source, and decides the same (tests/simulation/test_compiled.py); `PYTHONPATH=build/compiled` runs it. It lies beside the
-source and not in it, named by the digest of what it was made from, so that nobody who changes a line runs the former one. Without a C
-compiler there is none, and everything runs interpreted.
+It is the same source, and decides the same (tests/simulation/test_compiled.py). The last line that this prints is the folder, for PYTHONPATH. It
+lies beside the source and not in it, and is named by the digest of what was compiled, so that nobody who changes a line runs the former one.
+Without a C compiler there is none, and everything runs interpreted.
 
     python deploy/compiling.py [DIRECTORY]      MOTET_COMPILE_LEVEL=0 for a compiler that is done sooner, default 3
 """
@@ -13,8 +13,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +34,10 @@ MODULES: Final = (
 )
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "MOTET_COMPILE_LEVEL"
+HIGHEST: Final = "3"
+DIGITS: Final = 16
+# Copies that are kept: a run that goes on from one is not to lose it.
+KEPT: Final = 4
 
 
 def say(text: str) -> None:
@@ -42,30 +45,11 @@ def say(text: str) -> None:
     sys.stderr.write(f"compile: {text}\n")
 
 
-def inputs() -> Iterator[Path]:
-    """What the result follows from."""
-    yield from sorted(SERVICES.rglob("*.py"))
-    yield from sorted((ROOT / "schemas").rglob("*.*"))
-    yield from (ROOT / "pyproject.toml", ROOT / "deploy" / "locks" / "requirements.txt", Path(__file__).resolve())
-
-
-def digest(level: str) -> str:
-    """Changes with any of them, and with Python."""
-    whole = hashlib.sha256(f"{sys.version} {level}".encode())
-    for file in inputs():
-        whole.update(f"{file.relative_to(ROOT)}\0".encode())
-        whole.update(hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()
-
-
-def compile_into(directory: Path, level: str) -> None:
-    """The package in a directory, compiled there."""
-    without_caches = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(SERVICES / "motet", directory / "motet", ignore=without_caches)
-    shutil.copytree(ROOT / "schemas", directory / "motet" / "schemas")
+def compile_in(directory: Path) -> None:
+    """Compiles a copy where it is."""
     with chdir(directory):
         files = sorted(str(file) for pattern in MODULES for file in Path().glob(pattern) if file.name != "__init__.py")
-        options = [
+        config = [
             "--config-file",
             str(ROOT / "pyproject.toml"),
             "--explicit-package-bases",
@@ -76,7 +60,7 @@ def compile_into(directory: Path, level: str) -> None:
         said = StringIO()
         try:
             with redirect_stdout(said), redirect_stderr(said):
-                build([*options, *files], level)
+                build([*config, *files], os.environ.get(LEVEL, HIGHEST))
         except BaseException:
             sys.stderr.write(said.getvalue())
             raise
@@ -91,26 +75,42 @@ def build(arguments: list[str], level: str) -> None:
     )
 
 
+def copied(directory: Path) -> str:
+    """What is compiled, in a directory; the digest of it, of Python, and of what compiles."""
+    shutil.copytree(SERVICES / "motet", directory / "motet", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "schemas", directory / "motet" / "schemas")
+    whole = hashlib.sha256(f"{sys.version} {os.environ.get(LEVEL, HIGHEST)}".encode())
+    others = (ROOT / "pyproject.toml", ROOT / "deploy" / "locks" / "requirements.txt", Path(__file__).resolve())
+    for file in (*sorted(one for one in directory.rglob("*.*") if one.is_file()), *others):
+        name = file.relative_to(directory) if file.is_relative_to(directory) else file.name
+        whole.update(f"{name}\0".encode())
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()[:DIGITS]
+
+
 def main() -> None:
-    """Makes it, unless it is there."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "compiled").resolve()
-    level = os.environ.get(LEVEL, "3")
-    made, stamp = target / ".made", digest(level)
-    if made.is_file() and made.read_text() == stamp:
-        return
-    shutil.rmtree(target, ignore_errors=True)
+    """Makes it, unless it is there, and prints where it is."""
+    base = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "compiled").resolve()
     if not any(map(shutil.which, COMPILERS)):
         say(f"no C compiler is on the PATH ({', '.join(COMPILERS)}): everything runs interpreted")
         return
-    say("compiling the deciders (a minute or two at the first time, and after changes)")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Two at once make one each; whoever is done first has made it.
-    with TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as directory:
-        partial = Path(directory) / target.name
-        compile_into(partial, level)
-        (partial / ".made").write_text(stamp)
-        if not made.is_file():
-            partial.rename(target)
+    base.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".making-", dir=base) as directory:
+        partial = Path(directory) / "copy"
+        target = base / copied(partial)
+        if not target.is_dir():
+            say("compiling the deciders (a minute or two at the first time, and after changes)")
+            compile_in(partial)
+            # Two at once make one each, of the same; whoever is done first has made it.
+            with suppress(OSError):
+                partial.rename(target)
+    target.touch()
+    # Who runs from an older one goes on with it; what nobody asked for lately goes away.
+    for old in sorted((one for one in base.iterdir() if len(one.name) == DIGITS), key=lambda one: -one.stat().st_mtime)[
+        KEPT:
+    ]:
+        shutil.rmtree(old, ignore_errors=True)
+    sys.stdout.write(f"{target}\n")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from motet.plan.board import Board
 from motet.plan.lines import Lines
 from motet.plan.model import Plan
 from motet.plan.slots import Slots
+from motet.plan.tokens import tokens
 from motet.resources import queues
 from motet.simulation import plan_host
 from motet.simulation.host import Host
@@ -215,6 +216,15 @@ def tokens_are_not_compared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Host, "is_stale", is_stale)
 
 
+def tokens_are_made_up(patch: pytest.MonkeyPatch) -> None:
+    """A call says that it has the next token."""
+
+    def wrong(plan: Plan, call: Any) -> Any:
+        return tuple(replace(one, token=one.token + 1) for one in tokens(plan, call))
+
+    patch.setattr(attempts, "tokens", wrong)
+
+
 def leases_are_shared(patch: pytest.MonkeyPatch) -> None:
     """Nobody is in front of anybody in the lines of leases."""
     patch.setattr(Book, "ahead", lambda *_: [])
@@ -255,6 +265,7 @@ def given_back_at_the_end(patch: pytest.MonkeyPatch) -> None:
 
 MUTATIONS: Final[tuple[Mutation, ...]] = (
     tokens_are_not_compared,
+    tokens_are_made_up,
     leases_are_shared,
     tokens_begin_anew,
     leases_are_never_given_back,

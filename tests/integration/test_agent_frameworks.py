@@ -15,17 +15,20 @@ from typing import Any, Final
 import pytest
 from agents import Agent as OpenAIAgent
 from agents import Model, ModelResponse, Runner, Usage
+from agents.exceptions import UserError
 from agents.run import RunConfig
 from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage, TextPart, ToolCallPart
 from pydantic_ai.messages import ModelResponse as PydanticResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.toolsets import PrefixedToolset
 
 from motet.adapters import Offered, offered
 from motet.adapters.openai_agents import MotetTools
 from motet.adapters.pydantic_ai import MotetToolset
 from motet.chaos.witness import Witness
+from motet.chassis.errors import ConfigurationError
 from motet.client import Budget, Client, Policy
 from world import World
 
@@ -74,7 +77,7 @@ def plans(world: World, agent_calls: int) -> int:
 # -- Pydantic AI -----------------------------------------------------------------------------------------------------------------
 
 
-def pydantic_run(tools: MotetToolset, name: str) -> list[str]:
+def pydantic_run(tools: MotetToolset, name: str, prefix: str = "") -> list[str]:
     """An agent whose model writes CALLS once; what it was told, in its order."""
     told: list[str] = []
 
@@ -85,7 +88,7 @@ def pydantic_run(tools: MotetToolset, name: str) -> list[str]:
             told.extend(heard)
             return PydanticResponse([TextPart("done")])
         return PydanticResponse(
-            [ToolCallPart(tool, args, f"{name}-{place}") for place, (tool, args) in enumerate(CALLS)]
+            [ToolCallPart(f"{prefix}{tool}", args, f"{name}-{place}") for place, (tool, args) in enumerate(CALLS)]
         )
 
     agent = Agent(FunctionModel(model), toolsets=[tools])
@@ -107,6 +110,16 @@ def test_pydantic_ai_runs_a_response_as_one_plan(
     assert (plans(shared_world, len(CALLS)), len(outside.effects())) == (before + 1, effects + 1)
     little = MotetToolset(client, tools, conversation="little", policy=Policy(budget=Budget(calls=1)))
     assert "BUDGET_EXCEEDED" in pydantic_run(little, f"b-{client.tenant}")[2]
+
+
+def test_pydantic_ai_may_put_nothing_in_between(client: Client, tools: list[Offered]) -> None:
+    """A wrapper that holds a call back would hold back nothing: its siblings run with it."""
+    toolset = MotetToolset(client, tools, conversation="between")
+    for wrap in (toolset.approval_required, toolset.filtered, toolset.prefixed, toolset.renamed, toolset.prepared):
+        with pytest.raises(ConfigurationError, match="say approval=True in the tool's contract"):
+            wrap()
+    with pytest.raises(ConfigurationError, match="renamed it or changed its arguments"):
+        pydantic_run(PrefixedToolset(toolset, "x"), "prefixed", "x_")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("kind", "effects"), [("motet", 2), ("alone", 4)])
@@ -173,7 +186,7 @@ def openai_run(tools: MotetTools, name: str, *, hooked: bool = True) -> list[str
 def test_the_openai_agents_sdk_runs_a_response_as_one_plan(
     client: Client, tools: list[Offered], shared_world: World, outside: Witness
 ) -> None:
-    """As above; without the hooks each call is a plan of its own, and happens once all the same."""
+    """As above; what was not heard of, or might be held back, is refused."""
     before, effects = plans(shared_world, len(CALLS)), len(outside.effects())
     conversation = f"openai-{client.tenant}"
     first = openai_run(MotetTools(client, tools, conversation=conversation), "o")
@@ -182,7 +195,12 @@ def test_the_openai_agents_sdk_runs_a_response_as_one_plan(
     assert first[2] == '"computed"'
     assert openai_run(MotetTools(client, tools, conversation=conversation), "o") == first
     assert (plans(shared_world, len(CALLS)), len(outside.effects())) == (before + 1, effects + 1)
-    single = plans(shared_world, 1)
-    for _ in range(2):
+    with pytest.raises(UserError) as refused:
         openai_run(MotetTools(client, tools, conversation=conversation), "alone", hooked=False)
-    assert (plans(shared_world, 1), len(outside.effects())) == (single + len(CALLS), effects + 2)
+    assert isinstance(refused.value.__cause__, ConfigurationError)
+    assert "pass these tools as `hooks`" in str(refused.value.__cause__)
+    holding = MotetTools(client, tools, conversation="holding")
+    holding.function_tools[0].tool_input_guardrails = [object()]
+    with pytest.raises(UserError, match="Error running tool"):
+        openai_run(holding, "holding")
+    assert len(outside.effects()) == effects + 1

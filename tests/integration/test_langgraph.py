@@ -19,6 +19,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from motet.adapters import offered, schemas
 from motet.adapters.langgraph import MotetToolNode
+from motet.adapters.turn import TurnRefused
 from motet.chaos.witness import Witness
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.waiting import wait_until
@@ -138,6 +139,14 @@ def test_a_budget_bounds_what_an_answer_may_do(client: Client) -> None:
     told = run(node_of(client, policy=Policy(budget=Budget(calls=1))), message, f"budget-{client.tenant}")
     assert [one.status for one in told] == ["success", "error"]
     assert "BUDGET_EXCEEDED" in str(told[1].content)
+
+
+def test_the_same_turn_with_other_options_is_refused_and_no_model_hears_of_it(client: Client) -> None:
+    """A model would ask again under new ids: whoever changed the options reads why."""
+    message, thread = answer(("fault__compute", {}), thread="options"), f"options-{client.tenant}"
+    run(node_of(client), message, thread)
+    with pytest.raises(TurnRefused, match=r"KEY_REUSED: .* the agent's name, policy, mode"):
+        run(node_of(client, policy=Policy(deadline_seconds=50)), message, thread)
 
 
 def test_what_is_no_message_of_a_model_is_said(client: Client) -> None:

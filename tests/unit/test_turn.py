@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from motet import Context, Toolset
 from motet.adapters import Answered, Asked, Turns, offered, schemas
-from motet.adapters.turn import key_of
+from motet.adapters.turn import TurnRefused, key_of
 from motet.chassis.errors import ConfigurationError
 from motet.client import CallOutcome, Outcome
 from motet.client.outcome import Status
@@ -104,11 +104,29 @@ def test_a_function_that_is_not_offered_is_told_so_and_the_others_keep_their_res
 
 def test_a_refused_plan_tells_each_call_why() -> None:
     """Its own reasons, those of the whole plan, or that another call's are to blame."""
-    answers = told(outcome("REJECTED", reasons=(Reason("BAD_ARGUMENTS", "amount is no integer", "c0"),)))
-    assert [json.loads(one.text)["error"]["code"] for one in answers] == ["BAD_ARGUMENTS", "NOT_RUN"]
-    answers = told(outcome("REJECTED", reasons=(Reason("PLAN_TOO_LARGE", "too many calls", None),)))
-    assert [json.loads(one.text)["error"]["code"] for one in answers] == ["PLAN_TOO_LARGE"] * 2
+    answers = told(outcome("REJECTED", reasons=(Reason("ARGUMENTS_INVALID", "amount is no integer", "c0"),)))
+    assert [json.loads(one.text)["error"]["code"] for one in answers] == ["ARGUMENTS_INVALID", "NOT_RUN"]
+    answers = told(outcome("REJECTED", reasons=(Reason("TOO_MANY_CALLS", "too many calls", None),)))
+    assert [json.loads(one.text)["error"]["code"] for one in answers] == ["TOO_MANY_CALLS"] * 2
     assert not any(one.succeeded for one in answers)
+
+
+@pytest.mark.parametrize("code", ["KEY_REUSED", "PLAN_OPEN", "HANDLING_FAILED", "BAD_POLICY", "SOMETHING_NEW"])
+def test_what_no_model_can_mend_it_does_not_hear(code: str) -> None:
+    """It would ask again under new ids, and the effect that the first plan had would happen twice."""
+    with pytest.raises(TurnRefused, match=f"plan p was refused: ARGUMENTS_INVALID: no; {code}: so it is"):
+        told(outcome("REJECTED", reasons=(Reason("ARGUMENTS_INVALID", "no", "c0"), Reason(code, "so it is", None))))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), 2**60, "\ud800", {"deep": [{"$result": {"call": "c0"}}]}])
+def test_arguments_that_cannot_be_asked_for_cost_that_call_alone(bad: Any) -> None:
+    """What no JSON carries, and what would be taken for a reference; the turn has a key all the same."""
+    wrong = Asked("a", "bank__look", {"account": bad})
+    assert Turns(SimpleNamespace(), OFFERED).known([wrong, CALLS[0]]) == [CALLS[0]]  # type: ignore[arg-type]
+    first, second = told(outcome("SUCCEEDED", ended(0, "1")), [wrong, CALLS[0]])
+    assert json.loads(first.text)["error"]["code"] == "ARGUMENTS_INVALID"
+    assert (second.id, second.text) == ("a", "1")
+    assert len(key_of(["x"], [wrong])) == 64
 
 
 IDS: Final = st.text("abc", min_size=1, max_size=3)

@@ -4,8 +4,11 @@
     agent = Agent("teller", tools=bank.function_tools)
     await Runner.run(agent, "…", hooks=bank)
 
-The SDK calls tools one by one, at the same time; as hooks of the run this hears of each response first, and so knows which calls belong together.
-Without the hooks each call is a plan of its own: once, and in no order among the others.
+The SDK calls tools one by one, at the same time; as hooks of the run this hears of each response first, and so knows which calls belong together. A call
+of which it did not hear is refused: run without the hooks, or gone on from a RunState, it would be another plan than the one that may have run.
+
+The calls of a response run together, so nothing in between may hold one back: `needs_approval` and guardrails on these tools are refused. A person's
+approval is the contract's (`approval=True`). What is raised reaches the caller of `Runner.run` as the cause of the SDK's own error.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from openai.types.responses import ResponseFunctionToolCall
 
 from motet.adapters.together import Together
 from motet.adapters.turn import Asked, Offered, Turns
+from motet.chassis.errors import ConfigurationError
 from motet.client import Client
 
 
@@ -33,11 +37,8 @@ class MotetTools(RunHooks[Any]):
         self.together = Together(Turns(client, tools, **options))
         # By the id of a call, the calls of its response.
         self.turn_of: dict[str, list[Asked]] = {}
-
-    @property
-    def function_tools(self) -> list[Any]:
-        """The tools of an agent."""
-        return [
+        # The tools of an agent.
+        self.function_tools: list[Any] = [
             FunctionTool(
                 one.name,
                 one.description,
@@ -46,7 +47,7 @@ class MotetTools(RunHooks[Any]):
                 # Strict schemas may have no optional arguments, and a contract's may.
                 strict_json_schema=False,
             )
-            for one in self.tools
+            for one in tools
         ]
 
     async def on_llm_end(self, context: RunContextWrapper[Any], agent: Agent[Any], response: ModelResponse) -> None:
@@ -63,7 +64,17 @@ class MotetTools(RunHooks[Any]):
     async def invoke(self, name: str, context: ToolContext[Any], arguments: str) -> str:
         """One call, run with those that stand beside it. Raises PlanTimeout, SubmitFailed."""
         mine = Asked(context.tool_call_id, name, arguments_of(arguments))
-        asked = self.turn_of.pop(mine.id, [mine])
+        asked = self.turn_of.get(mine.id, [])
+        if mine not in asked:
+            raise ConfigurationError(
+                f"call {mine.id!r} of {name} was not heard of as it came here: pass these tools as `hooks` to Runner.run, begin the run anew in "
+                "place of going on from a RunState, and let nothing change arguments in between"
+            )
+        if any(one.needs_approval or one.tool_input_guardrails for one in self.function_tools):
+            raise ConfigurationError(
+                "the calls of a response run together on Motet, so needs_approval and guardrails cannot hold one back: say approval=True in "
+                "the tool's contract"
+            )
         answer = await self.together.answer(mine.id, asked, "openai-agents", self.conversation)
         return answer.text
 

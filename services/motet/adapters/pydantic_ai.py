@@ -4,6 +4,9 @@
 
 Pydantic AI calls tools one by one, at the same time; the calls of a response find each other by the run's messages. The plan's key follows from
 `conversation` and from the ids of the calls, so that a run that goes on from its message history, in another process too, is told what happened.
+
+The calls of a response run together, so nothing in between may hold one back, rename it or change it: wrappers are refused. A person's approval is the
+contract's (`approval=True`), and which tools are offered is `offered(…, only)`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 from motet.adapters.together import Together
 from motet.adapters.turn import Asked, Offered, Turns
+from motet.chassis.errors import ConfigurationError
 from motet.client import Client
 
 # The tool's own contract is what arguments are held to, by Motet.
@@ -50,7 +54,8 @@ class MotetToolset(AbstractToolset[Any]):
                 tool_def=ToolDefinition(
                     name=one.name, parameters_json_schema=dict(one.parameters), description=one.description
                 ),
-                max_retries=0,
+                # For arguments that are no JSON at all.
+                max_retries=1,
                 args_validator=ANY,
             )
             for one in self.tools
@@ -66,12 +71,25 @@ class MotetToolset(AbstractToolset[Any]):
         answer = await self.together.answer(mine.id, found, "pydantic-ai", self.conversation)
         return answer.text
 
+    def refuse_wrapper(self, *_: Any, **__: Any) -> Any:
+        """Says why there is none. Raises ConfigurationError."""
+        raise ConfigurationError(
+            "the calls of a response run together on Motet, so a wrapper cannot hold one back, rename it or change it: say approval=True "
+            "in the tool's contract, and pick tools by offered(contracts, only)"
+        )
+
+    approval_required = filtered = prefixed = prepared = renamed = defer_loading = refuse_wrapper
+
 
 def beside(ctx: RunContext[Any], names: set[str], mine: Asked) -> list[Asked]:
-    """The calls of the response that a call stands in, in the order written; the call alone where its response is not found."""
+    """The calls of the response that a call stands in, in the order written. Raises ConfigurationError if it does not stand there as it is."""
     for message in reversed(ctx.messages):
         if isinstance(message, ModelResponse):
             parts = [one for one in message.parts if isinstance(one, ToolCallPart) and one.tool_name in names]
-            if any(one.tool_call_id == mine.id for one in parts):
-                return [Asked(one.tool_call_id, one.tool_name, one.args_as_dict()) for one in parts]
-    return [mine]
+            asked = [Asked(one.tool_call_id, one.tool_name, one.args_as_dict()) for one in parts]
+            if mine in asked:
+                return asked
+    raise ConfigurationError(
+        f"call {mine.id!r} of {mine.name} is in no response of the model as it came here: something in between renamed it or changed its "
+        "arguments, and the calls of a response run together on Motet"
+    )

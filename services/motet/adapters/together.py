@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 
 from motet.adapters.turn import Answered, Asked, Turns, key_of
 
 
-@dataclass(slots=True)
-class Open:
-    """A turn that runs, and how many of its calls were not told their end yet."""
-
-    task: asyncio.Task[list[Answered]]
-    untold: int
-
-
 class Together:
-    """The turns that run at the moment; for one event loop."""
+    """The turns that run at the moment."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
-        self.open: dict[str, Open] = {}
+        # By event loop and key: one that ended is asked for again, under its key, and answered from the log.
+        self.open: dict[tuple[int, str], asyncio.Task[list[Answered]]] = {}
 
     async def answer(self, call_id: str, asked: Sequence[Asked], *conversation: str) -> Answered:
         """The answer to one call of a turn. Whoever comes first submits the whole turn, the others wait for the same plan.
 
-        A call that is cancelled leaves the plan, which goes on for the others. Raises PlanTimeout, SubmitFailed.
+        A call that is cancelled leaves the plan, which goes on for the others. Raises PlanTimeout, SubmitFailed, TurnRefused.
         """
-        key = key_of(conversation, asked)
-        turn = self.open.get(key)
-        if turn is None:
-            task = asyncio.ensure_future(self.turns.run_async(asked, *conversation))
-            turn = self.open[key] = Open(task, len(asked))
-        try:
-            answers = await asyncio.shield(turn.task)
-        finally:
-            turn.untold -= 1
-            if not turn.untold:
-                self.open.pop(key, None)
+        place = id(asyncio.get_running_loop()), key_of(conversation, asked)
+        task = self.open.get(place)
+        if task is None:
+            task = self.open[place] = asyncio.ensure_future(self.turns.run_async(asked, *conversation))
+            task.add_done_callback(partial(self.ended, place))
+        answers = await asyncio.shield(task)
         return next(one for one in answers if one.id == call_id)
+
+    def ended(self, place: tuple[int, str], task: asyncio.Task[list[Answered]]) -> None:
+        """Forgets a turn; what it raised was told whoever waits for it."""
+        self.open.pop(place, None)
+        if not task.cancelled():
+            task.exception()

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motet.chassis.canonical import canonical_json, sha256_text
-from motet.chassis.errors import ConfigurationError
+from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
+from motet.chassis.errors import ConfigurationError, MotetError
 from motet.client import Call, Client, Outcome, Policy
 from motet.client.gathering import outcome_of
 from motet.client.plans import Mode
@@ -24,6 +24,20 @@ BETWEEN: Final = "__"
 LONGEST: Final = 64
 UNKNOWN_TOOL: Final = "UNKNOWN_TOOL"
 NOT_RUN: Final = "NOT_RUN"
+INVALID: Final = "ARGUMENTS_INVALID"
+# What a model can do something about, by calling otherwise. Of anything else it must not hear: it would ask again, under new ids.
+THE_MODELS: Final = frozenset(
+    {
+        INVALID,
+        "ARGUMENTS_NOT_JSON",
+        "TOO_LARGE",
+        "TOO_MANY_CALLS",
+        "RESOURCE_NOT_KNOWN",
+        "RESOURCE_IN_QUARANTINE",
+        "LEASE_NOT_KNOWN",
+    }
+)
+REFERENCE: Final = "$result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +110,28 @@ def schemas(tools: Iterable[Offered]) -> list[dict[str, Any]]:
     ]
 
 
+class TurnRefused(MotetError):
+    """A turn was refused for something that no model can mend; whoever runs the agent does. `reasons` say what."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.reasons = outcome.reasons
+        what = "; ".join(f"{one.code}: {one.message}" for one in outcome.reasons)
+        more = ""
+        if any(one.code == "KEY_REUSED" for one in outcome.reasons):
+            more = (
+                " (this turn was asked for before with other options: the agent's name, policy, mode and the tools on offer "
+                "are part of a plan; run it with those that it had)"
+            )
+        super().__init__(f"plan {outcome.plan_id} was refused: {what}{more}")
+
+
 @dataclass(frozen=True, slots=True)
 class Turns:
     """Runs the calls of a model's answers, each answer as one plan; the options are those of `Client.submit`.
 
-    A model's mistakes are answered and cost nobody else: a function that is not offered is told so beside the results of the others; if
-    arguments break a contract nothing of the answer runs, and each call is told why.
+    A model's mistakes are answered and cost nobody else: a function that is not offered, and arguments that no JSON carries, are told so beside
+    the results of the others; if arguments break a contract nothing of the answer runs, and each call is told why. Raises TurnRefused for
+    whatever else a plan is refused for.
     """
 
     client: Client
@@ -134,9 +164,21 @@ class Turns:
         return {"policy": self.policy, "mode": self.mode, **self.options}
 
     def known(self, asked: Sequence[Asked]) -> list[Asked]:
-        """The calls of functions that are offered."""
-        names = {one.name for one in self.tools}
-        return [one for one in asked if one.name in names]
+        """The calls that can be asked for."""
+        return [one for one in asked if self.mistake(one) is None]
+
+    def mistake(self, one: Asked) -> tuple[str, str] | None:
+        """Why a call cannot be asked for at all: code and message."""
+        names = {tool.name for tool in self.tools}
+        if one.name not in names:
+            return UNKNOWN_TOOL, f"there is no function {one.name!r}; these are offered: {', '.join(sorted(names))}"
+        try:
+            canonical_json(dict(one.arguments))
+        except NotCanonical as error:
+            return INVALID, str(error)
+        if refers(one.arguments):
+            return INVALID, f"the name {REFERENCE!r} in arguments is Motet's own"
+        return None
 
     def calls(self, known: Sequence[Asked]) -> list[Call]:
         """The plan."""
@@ -145,11 +187,13 @@ class Turns:
 
     def answers(self, asked: Sequence[Asked], outcome: Outcome | None) -> list[Answered]:
         """What the model is told, one answer a call, in its order."""
-        names, out, place = {one.name for one in self.tools}, [], 0
+        if outcome is not None and any(reason.code not in THE_MODELS for reason in outcome.reasons):
+            raise TurnRefused(outcome)
+        out, place = [], 0
         for one in asked:
-            if one.name not in names:
-                message = f"there is no function {one.name!r}; these are offered: {', '.join(sorted(names))}"
-                out.append(refused(one, UNKNOWN_TOOL, message))
+            mistake = self.mistake(one)
+            if mistake is not None:
+                out.append(refused(one, *mistake))
             elif outcome is not None:
                 out.append(answered(one, outcome, place))
                 place += 1
@@ -181,4 +225,19 @@ def refused(one: Asked, code: str, message: str) -> Answered:
 
 def key_of(conversation: Sequence[str], asked: Sequence[Asked]) -> str:
     """The key of a turn: where it was asked, and what. An answer's own ids of its calls make two equal answers two turns."""
-    return sha256_text(canonical_json([*conversation, [[one.id, one.name, dict(one.arguments)] for one in asked]]))
+    return sha256_text(canonical_json([*conversation, [[one.id, one.name, digested(one.arguments)] for one in asked]]))
+
+
+def digested(arguments: Mapping[str, Any]) -> str:
+    """Arguments as a text; also those that no JSON carries, which are answered and not run."""
+    try:
+        return canonical_json(dict(arguments))
+    except NotCanonical:
+        return repr(sorted(arguments)).encode("ascii", "backslashreplace").decode()
+
+
+def refers(value: Any) -> bool:
+    """Whether a model wrote what would be taken for a reference to another call's result."""
+    if isinstance(value, Mapping):
+        return REFERENCE in value or any(map(refers, value.values()))
+    return isinstance(value, list) and any(map(refers, value))

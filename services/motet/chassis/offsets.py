@@ -63,7 +63,8 @@ def offsets_at(consumer: Consumer, places: Iterable[Place], when: int) -> dict[P
 
 def committed_by(bootstrap: str, group: str) -> list[TopicPartition]:
     """What a group has committed of Motet's topics, each with its metadata; nothing if it never did. Raises KafkaException."""
-    with closing(asking(bootstrap, {}, group)) as consumer:
+    # Reading committed, the client would wait for a foreign transaction of the group to end.
+    with closing(asking(bootstrap, {"isolation.level": "read_uncommitted"}, group)) as consumer:
         wanted = [TopicPartition(*place) for place in places_of(consumer)[1]]
         found = answered(consumer.committed(wanted, timeout=SECONDS)) if wanted else []
     return [one for one in found if one.offset >= 0]

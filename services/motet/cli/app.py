@@ -23,6 +23,7 @@ from motet.cli import (
     lineage,
     lines,
     looking,
+    mcp,
     past,
     plans,
     replaying,
@@ -74,6 +75,7 @@ app.command(rich_help_panel="See it work")(chaos.chaos)
 app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)
+app.command(rich_help_panel="What a deployment runs")(mcp.mcp)
 
 
 def main() -> None:

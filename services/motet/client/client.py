@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Self
 
 from motet.chassis import settings as configuration
 from motet.chassis.codec import Codec
-from motet.chassis.errors import ConfigurationError, MotetError, Undecodable
+from motet.chassis.errors import ConfigurationError, MotetError, RegistryUnavailable, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
 from motet.client.answers import Answers, Sent
@@ -31,6 +31,7 @@ from motet.platform.finding import found_addresses
 from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, PlanRejected, SubmitPlan, ToolContract
 
 COMMANDS: Final = "motet.commands"
+AGAIN_SECONDS: Final = 0.5
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
 
 
@@ -90,6 +91,7 @@ class Client:
         self.registry = Registry(registry_url)
         self.codec = Codec(self.registry)
         self.lock = threading.Lock()
+        self.closing = threading.Event()
         self.waiting: dict[str, list[Future[Outcome]]] = {}
         self.answers = Answers()
         self.direct = Directing(self)
@@ -251,10 +253,7 @@ class Client:
         terminal = self.waiting and event_type(message) in TERMINAL
         if not terminal and not self.answers.awaited:
             return
-        try:
-            record = self.codec.decode(message.value)
-        except Undecodable:
-            return
+        record = self.read(message)
         if isinstance(record, CommittedEvent):
             self.answers.take(record)
         if not isinstance(record, (PlanEnded, PlanRejected, CommandRepeated)):
@@ -265,19 +264,34 @@ class Client:
         with self.lock:
             futures = self.waiting.pop(record.plan_id, [])
         for future in futures:
-            future.set_result(outcome)
+            # One that whoever waited for it has cancelled takes nothing from the others.
+            with suppress(InvalidStateError):
+                future.set_result(outcome)
+
+    def read(self, message: Message) -> Any:
+        """A message's record; None if nobody can read it. A registry that is away is waited for: the thread that listens must not end."""
+        while not self.closing.is_set():
+            try:
+                return self.codec.decode(message.value)
+            except Undecodable:
+                return None
+            except RegistryUnavailable:
+                self.closing.wait(AGAIN_SECONDS)
+        return None
 
     def fail(self, plan_id: str, error: MotetError) -> None:
         """Ends the futures of a plan that Kafka did not take."""
         with self.lock:
             futures = self.waiting.pop(plan_id, [])
         for future in futures:
-            future.set_exception(error)
+            with suppress(InvalidStateError):
+                future.set_exception(error)
 
     def close(self) -> None:
         """Hands over what was submitted, and ends the threads. Futures that are still open are cancelled."""
         with suppress(SubmitFailed):
             self.sending.flush()
+        self.closing.set()
         self.listener.close()
         self.ear.close()
         self.registry.close()

@@ -6,7 +6,9 @@ from contextlib import closing
 from typing import Final
 
 from motet.chassis.codec import Codec
+from motet.chassis.errors import Undecodable
 from motet.chassis.log_reader import LogReader
+from motet.chassis.message import Message
 from motet.records import ToolContract
 
 TOPIC: Final = "motet.contracts"
@@ -20,12 +22,22 @@ def newest(bootstrap: str, codec: Codec) -> list[ToolContract]:
     place = (TOPIC, 0)
     found: dict[str, ToolContract] = {}
     with closing(LogReader(bootstrap)) as log:
-        end = log.bounds([place])[place].end
-        for batch in log.read({place: (log.bounds([place])[place].begin, end)}):
+        bounds = log.bounds([place])[place]
+        for batch in log.read({place: (bounds.begin, bounds.end)}):
             for message in batch:
-                record = codec.decode(message.value) if message.value is not None else None
+                record = readable(codec, message)
                 if isinstance(record, ToolContract):
                     before = found.get(record.name)
                     if before is None or record.version >= before.version:
                         found[record.name] = record
     return [found[name] for name in sorted(found)]
+
+
+def readable(codec: Codec, message: Message) -> object:
+    """A record; None for a key that was deleted, and for what nobody can read: the audit names that."""
+    if message.value is None:
+        return None
+    try:
+        return codec.decode(message.value)
+    except Undecodable:
+        return None

@@ -9,6 +9,7 @@ from motet.chassis.errors import MotetError
 from motet.client.client import Client, timed_out
 from motet.client.outcome import Outcome
 from motet.client.plans import Call
+from motet.client.sending import SubmitFailed
 
 
 class PlanFailed(MotetError):
@@ -43,6 +44,13 @@ async def outcome_of(
         return await asyncio.wait_for(waiting, timeout_seconds)
     except TimeoutError as error:
         raise timed_out(submitted.plan_id, timeout_seconds) from error
+    except asyncio.CancelledError as error:
+        if submitted.future.cancelled():
+            # Nobody cancelled who waits here.
+            raise SubmitFailed(
+                f"the client was closed before plan {submitted.plan_id} ended; the plan goes on"
+            ) from error
+        raise
 
 
 async def gather(

@@ -135,20 +135,23 @@ class Course:
             self.tell(f"{NAMES[place]} takes {took} of {lane.name}{self.which(lane, took)}")
         return True
 
-    def bank_takes(self, limit: int) -> bool:
+    def bank_takes(self, code: int) -> bool:
         """The bank's host has a hop."""
-        return self.host_takes(self.bank, limit)
+        return self.host_takes(self.bank, code)
 
-    def post_takes(self, limit: int) -> bool:
+    def post_takes(self, code: int) -> bool:
         """The post's host has a hop."""
-        return self.host_takes(self.post, limit)
+        return self.host_takes(self.post, code)
 
-    def host_takes(self, host: Host, limit: int) -> bool:
-        """A host publishes what ended and takes invocations."""
+    def host_takes(self, host: Host, code: int) -> bool:
+        """A host publishes what ended and takes invocations: how many, and in the hundreds from which lane; 0 is from all."""
+        lanes, limit = host.inboxes, code % 100
+        if code > limit and len(lanes) > 1:
+            lanes = (lanes[code // 100 % len(lanes)],)
         if not host.behind and not host.ended:
             return False
         ended, before = len(host.ended), [lane.taken for lane in host.inboxes]
-        took = host.take(limit, self.now)
+        took = host.take(limit, self.now, lanes)
         self.deliveries += took
         if self.story is not None:
             which = "".join(
@@ -238,8 +241,9 @@ class Course:
             if self.story is not None:
                 self.tell(f"{(due - self.now) / 1_000:g} s pass")
             self.now = due
-        self.skew = 0
-        self.fire(0)
+        # Whatever the machine's clock says: it goes on by ticks.
+        for one in self.services:
+            one.fire(self.now)
         return True
 
     def jump(self, which: int) -> bool:

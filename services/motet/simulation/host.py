@@ -8,6 +8,7 @@ from typing import Any
 from motet.modes import host_of
 from motet.records import Failure, FinishedCall, Invocation, StoppedCall
 from motet.simulation.judge import Judge
+from motet.simulation.lanes import Lane
 from motet.simulation.plan_host import PlanHost
 from motet.simulation.tools import (
     EFFECTS,
@@ -74,10 +75,10 @@ class Host:
 
     # -- the hop -----------------------------------------------------------------------------------------------------------
 
-    def take(self, limit: int, now: int) -> int:
-        """One hop: publishes what ended, takes invocations, runs transactional calls, writes intents."""
+    def take(self, limit: int, now: int, lanes: Sequence[Lane]) -> int:
+        """One hop: publishes what ended, takes invocations from some lanes, runs transactional calls, writes intents."""
         self.publish_ended()
-        records = [record for lane in self.inboxes for record in lane.take(limit)]
+        records = [record for lane in lanes for record in lane.take(limit)]
         for plan_id, invocations, stopped in records:
             if invocations is None:
                 self.stop(stopped)

@@ -92,6 +92,8 @@ class Judge:
         # By scope the highest token; who has what; by toolset, scope and resource the token that acted last.
         self.tokens: dict[Any, int] = {}
         self.holders: dict[Any, str] = {}
+        # By plan and scope, every token that it was granted.
+        self.granted: dict[tuple[str, str], set[int]] = {}
         self.given_back: set[tuple[str, str]] = set()
         self.seen: dict[tuple[str, str, str], int] = {}
         # What people are asked: kind, plan, index.
@@ -116,6 +118,7 @@ class Judge:
         if lease.token <= self.tokens.get(lease.scope, 0):
             raise Violation("P2", f"token {lease.token} of scope {lease.domain} is not above all before it")
         self.tokens[lease.scope] = lease.token
+        self.granted.setdefault((lease.plan_id, lease.domain), set()).add(lease.token)
         for resource in lease.resources:
             other = self.holders.setdefault((lease.scope, resource), lease.lease_id)
             if other != lease.lease_id:
@@ -159,6 +162,10 @@ class Judge:
                     "P8", f"{flying} calls of {watch.name} are in flight; the limit is {LIMITS.plan_calls_at_once}"
                 )
         for one in invocations:
+            for lease in one.leases:
+                if lease.token not in self.granted.get((plan.plan_id, lease.scope), ()):
+                    what = f"{one.call_id} of {watch.name} is sent under {lease.scope}/{lease.resource}"
+                    raise Violation("P2", f"{what} with token {lease.token}, which its plan was never granted")
             if one.attempt > 1 or watch.doubts:
                 self.again(watch, one)
 

@@ -18,6 +18,9 @@ MORE: Final = 0.5
 # How likely hosts that pause go on before time passes.
 WAKES: Final = 0.1
 JUMPS: Final = 0.3
+# How often timers are fired early while the services' clock is ahead.
+EARLY: Final = 0.05
+FIRE: Final[Action] = ("fire", 0)
 
 
 @dataclass(slots=True)
@@ -105,7 +108,7 @@ class Driver:
         """Goes on until nothing is left, and has everything judged."""
         course, chosen = self.course, self.chosen
         while True:
-            action = self.fault() if self.until <= 0 and self.faults else self.choose()
+            action = self.fault() if self.until <= 0 and self.faults else self.early() or self.choose()
             if action is None:
                 if course.finished():
                     break
@@ -136,14 +139,17 @@ class Driver:
             if paused[number] > step:
                 continue
             if host.behind or host.ended:
-                can.append(TAKE[number][int(chance() * 4)])
+                takes = TAKE[number] if host.only else TAKE_ONE[number]
+                can.append(takes[int(chance() * len(takes))])
             if host.running:
                 can.append(RUN[number][int(chance() * 8)])
             if host.late:
                 can.append(("come_back", number))
-        if can:
-            return can[int(chance() * len(can))]
-        return self.wait()
+        return can[int(chance() * len(can))] if can else self.wait()
+
+    def early(self) -> Action | None:
+        """A machine whose clock is ahead takes for due what is not, now and then."""
+        return FIRE if self.course.skew > 0 and self.random() < EARLY else None
 
     def wait(self) -> Action | None:
         """Nothing moves: people decide, time passes, more commands come."""
@@ -166,7 +172,7 @@ class Driver:
         words = FAULTS if self.mix.people else TAME
         word = words[int(chance() * len(words))]
         if self.mix.jumps and chance() < JUMPS:
-            word = ("jump", "lean", "tick", "help", "pause", "pause")[int(chance() * 6)]
+            word = ("jump", "lean", "fire", "tick", "help", "pause", "pause")[int(chance() * 7)]
         if word == "pause":
             # One of the hosts does nothing for a while; if nobody else can do anything either, time passes.
             self.paused[int(chance() * 2)] = self.course.steps + 50 + int(chance() * 200)
@@ -183,6 +189,11 @@ DECIDE: Final = {
 RUN: Final = tuple(
     (*(("run", host + 10 * place) for place in range(5)), *(("run_all", host + 10 * place) for place in range(3)))
     for host in range(2)
+)
+# From one of two lanes, that of the coordinator and that of the agents' service: either may overtake the other.
+TAKE_ONE: Final = tuple(
+    tuple((word, 100 * lane + limit) for lane in (1, 2) for limit in (1, 2, 4, 16))
+    for word in ("bank_takes", "post_takes")
 )
 TAKE: Final = tuple(tuple((word, limit) for limit in (1, 2, 4, 16)) for word in ("bank_takes", "post_takes"))
 # An attempt that is given up may leave its call in doubt, and then a plan may end in several ways.

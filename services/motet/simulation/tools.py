@@ -75,9 +75,9 @@ TOOLS: Final = (
     tool("post.call", "IDEMPOTENT", breaker_failures=2, breaker_reset_seconds=20.0),
     tool("post.note", "PURE", ()),
     # Under leases: of one scope, of two, and what undoes it under another one. Their time is soon over.
-    tool("bank.safe", "TRANSACTIONAL", undone_by="bank.undo", leases=("near/safe:{key}",), lease_seconds=8.0),
-    tool("post.print", "IDEMPOTENT", (), "post.shred", leases=("far/paper", "near/printer:{key}"), lease_seconds=12.0),
-    tool("post.shred", "IDEMPOTENT", (), leases=("far/shredder:{key}",), lease_seconds=12.0),
+    tool("bank.safe", "TRANSACTIONAL", undone_by="bank.undo", leases=("near/safe",), lease_seconds=2.0),
+    tool("post.print", "IDEMPOTENT", (), "post.shred", leases=("far/paper", "near/printer"), lease_seconds=3.0),
+    tool("post.shred", "IDEMPOTENT", (), leases=("far/shredder",), lease_seconds=3.0),
 )
 EFFECTS: Final[dict[str, EffectClass]] = {one.name: one.effect for one in TOOLS}
 
