@@ -4,8 +4,8 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
-# The package with its deciders compiled; where there is no C compiler this is empty, and the source is run.
-COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)"
+# The package with its deciders compiled, and where it finds the servers; where there is no C compiler the path is empty, and the source is run.
+COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)" MOTET_KAFKA_LIBS="$${MOTET_KAFKA_LIBS:-$(CURDIR)/build/servers}"
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 

@@ -341,9 +341,9 @@ MIXES: Final = (
     Mix("mixed", 0.3, 4, people=True, jumps=False),
     Mix("wild", 0.8, 8, people=True, jumps=True),
     Mix("tame", 0.0, 6, people=False, jumps=False),
-    Mix("hosted", 0.2, 6, people=True, jumps=False, special=0.6),
+    Mix("hosted", 0.2, 6, people=True, jumps=False, special=0.5),
     Mix("wild", 0.8, 8, people=True, jumps=True),
-    Mix("leased", 0.2, 8, people=True, jumps=True, special=0.6, leases=True),
+    Mix("leased", 0.2, 8, people=True, jumps=True, special=0.4, leases=True),
 )
 
 
