@@ -25,7 +25,7 @@ check: setup ## Format, lint, types, import rules, dependencies, generated code:
 	$(BIN)/deptry services
 	$(BIN)/python -m motet.catalog.generate --check
 
-compiled: setup ## Makes build/compiled: the deciders compiled by mypyc, for the two below that measure. Again only what changed.
+compiled: setup ## Makes build/compiled: the deciders compiled by mypyc, for `make bench` and `motet simulate`. Again only what changed.
 	@$(BIN)/python deploy/compiling.py >/dev/null
 
 test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
@@ -40,8 +40,8 @@ demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, co
 bench: compiled ## Throughput and latency on this machine. ARGS="--json" for programs.
 	@$(COMPILED) $(BIN)/motet bench $(ARGS)
 
-simulate: compiled ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
-	@$(COMPILED) $(BIN)/motet simulate $(ARGS)
+simulate: setup ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
+	@$(BIN)/motet simulate $(ARGS)
 
 up: setup ## Starts Kafka, PostgreSQL, the schema registry and Motet's services under .motet.
 	@$(BIN)/motet up $(ARGS)

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from motet.chassis import provision
 from motet.chassis.log_reader import Bounds, LogReader, LogUnreadable
 from motet.chassis.registry import Registry
+from motet.chassis.waiting import wait_until
 from motet.platform import Addresses
 
 TOPIC: Final = "motet.invocations.reader-test"
@@ -35,7 +36,9 @@ def reader(provisioned: Addresses) -> Iterator[LogReader]:
                 producer.produce(TOPIC, f"{partition}.{number}".encode(), b"key", partition)
         producer.flush(READ_SECONDS)
         ends(READ_SECONDS)
-    made = LogReader(provisioned.kafka)
+    made, aborted = LogReader(provisioned.kafka), (TOPIC, 2)
+    # A transaction has ended before its markers are in the partitions.
+    wait_until(lambda: made.bounds([aborted])[aborted].end == 8, READ_SECONDS, "the marker is there")
     yield made
     made.close()
 

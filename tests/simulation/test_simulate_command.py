@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from breakages import lanes_take_repeats
-from motet.cli import main
+from motet.cli import main, simulating
 from motet.cli.app import app
 
 RUNNER = CliRunner()
@@ -76,3 +81,22 @@ def test_bad_arguments_are_told_in_one_line(
     lines = capfd.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_many_runs_go_on_from_the_compiled_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command, found there; where there is no copy it runs as it is, and few runs never ask."""
+    made = SimpleNamespace(returncode=0, stdout="/copy\n")
+    begun: list[Any] = []
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: made)
+    monkeypatch.setattr(os, "execve", lambda _, command, environment: begun.append((command, environment)))
+    monkeypatch.setattr(simulating, "MANY", 2)
+    monkeypatch.setattr(sys, "argv", ["motet", "simulate", "--runs", "2", "--plans", "1"])
+    assert RUNNER.invoke(app, ["simulate", "--runs", "1", "--plans", "1"]).exit_code == 0
+    assert not begun
+    assert RUNNER.invoke(app, ["simulate", "--runs", "2", "--plans", "1"]).exit_code == 0
+    ((command, environment),) = begun
+    assert command[1:] == ["-m", "motet", "simulate", "--runs", "2", "--plans", "1"]
+    assert environment["PYTHONPATH"].split(os.pathsep)[0] == "/copy"
+    made.stdout = ""
+    assert RUNNER.invoke(app, ["simulate", "--runs", "2", "--plans", "1"]).exit_code == 0
+    assert len(begun) == 1

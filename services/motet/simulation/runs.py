@@ -31,7 +31,7 @@ CAREFUL, REPLAYED, TWINS = (5, 31, 43), (8, 13, 23, 27), (12, 49)
 EVERY: Final = 64
 # What stands between the choices of a run and those of its twin.
 OTHER: Final[Action] = ("twin", 0)
-COLLECT: Final = 500
+COLLECT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
