@@ -18,3 +18,13 @@ def witness(tmp_path: Path) -> Iterator[Witness]:
         yield started
     finally:
         started.stop()
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
+    """A witness of all tests of a file."""
+    started = Witness.start(tmp_path_factory.mktemp("witness"))
+    try:
+        yield started
+    finally:
+        started.stop()

@@ -18,14 +18,6 @@ SECONDS: Final = 40.0
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    """A witness of all tests of this file."""
-    witness = Witness.start(tmp_path_factory.mktemp("witness"))
-    yield witness
-    witness.stop()
-
-
-@pytest.fixture(scope="module")
 def client(shared_world: World, outside: Witness) -> Iterator[Client]:
     """A client; the coordinator and the fault tools run."""
     shared_world.coordinator()

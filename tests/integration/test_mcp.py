@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,14 +26,6 @@ from world import World
 SECONDS: Final = 40.0
 SERVICES: Final = Path(__file__).resolve().parents[2] / "services"
 Use = Callable[[McpClient], Awaitable[Any]]
-
-
-@pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witness]:
-    """A witness of all tests of this file."""
-    witness = Witness.start(tmp_path_factory.mktemp("witness"))
-    yield witness
-    witness.stop()
 
 
 @pytest.fixture(scope="module")

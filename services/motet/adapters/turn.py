@@ -14,7 +14,7 @@ from typing import Any, Final
 from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.chassis.errors import ConfigurationError, MotetError
 from motet.client import Call, Client, Outcome, Policy
-from motet.client.gathering import outcome_of
+from motet.client.gathering import ended
 from motet.client.plans import Mode
 from motet.records import ToolContract
 from motet.tools.contract import Contract
@@ -156,7 +156,7 @@ class Turns:
             return self.answers(asked, None)
         key = key_of(conversation, asked)
         more = {"key": key, "timeout_seconds": self.timeout_seconds, **self.asks}
-        return self.answers(asked, await outcome_of(self.client, *self.calls(known), **more))
+        return self.answers(asked, await ended(self.client, *self.calls(known), **more))
 
     @property
     def asks(self) -> dict[str, Any]:

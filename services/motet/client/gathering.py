@@ -30,7 +30,7 @@ def why(outcome: Outcome) -> str:
     return "none of its calls says why"
 
 
-async def outcome_of(
+async def ended(
     client: Client, *calls: Call, key: str | None = None, timeout_seconds: float | None = 60.0, **options: Any
 ) -> Outcome:
     """Submits calls as one plan and awaits its end, without a thread of its own while it waits; the options are those of `Client.submit`.
@@ -61,9 +61,9 @@ async def gather(
         balance, rates = await motet.gather(client, Call("bank.look", {"account": "1"}), Call("market.rates"), key="report/7")
 
     Calls that share a resource take turns, the others run at once; each effect happens once, also if this process dies and asks again under
-    the same key. Raises PlanFailed, with the outcome, unless every call succeeded; PlanTimeout, SubmitFailed as `outcome_of`.
+    the same key. Raises PlanFailed, with the outcome, unless every call succeeded; PlanTimeout, SubmitFailed as `ended`.
     """
-    outcome = await outcome_of(client, *calls, key=key, timeout_seconds=timeout_seconds, **options)
+    outcome = await ended(client, *calls, key=key, timeout_seconds=timeout_seconds, **options)
     if outcome.status != "SUCCEEDED" or any(one.status != "SUCCEEDED" for one in outcome.results):
         raise PlanFailed(outcome)
     return [one.value for one in outcome.results]

@@ -19,6 +19,7 @@ from motet.simulation.oracle import compare
 from motet.simulation.people import People
 from motet.simulation.plan_host import PlanHost
 from motet.simulation.rest import nothing_left
+from motet.simulation.shard import Shard
 from motet.simulation.telling import described, shown
 from motet.simulation.tools import TOOLSETS
 from motet.simulation.violations import Violation
@@ -59,7 +60,7 @@ class Course:
             agents.talks_to(self.coordinator)
             self.plan_hosts = self.coordinator, agents
         self.leases = LeaseService(self.judge, self.plan_hosts) if mix.leases else None
-        self.services: tuple[PlanHost | LeaseService, ...] = self.plan_hosts
+        self.services: tuple[Shard, ...] = self.plan_hosts
         if self.leases is not None:
             self.services = (*self.plan_hosts, self.leases)
         self.bank, self.post = (Host(name, self.plan_hosts, self.judge, self.world) for name in TOOLSETS)
@@ -289,7 +290,7 @@ class Course:
             self.tell(f"{name} dies after it committed {took} of {lane.name}{which}, and publishes again")
         return True
 
-    def some_input(self, code: int) -> tuple[PlanHost | LeaseService, str, Lane | None]:
+    def some_input(self, code: int) -> tuple[Shard, str, Lane | None]:
         """A service, and an input of it on which something waits: the one in the units, or the next one behind it."""
         number = code // 100 % len(self.services)
         service = self.services[number]

@@ -1,7 +1,7 @@
 """The model that judges a run: what is known of each plan from what was published and done alone, never from a service's memory.
 
 P1: each command has one end. P2: an effect happens once, and what may have happened is never run again. P3: see `oracle.py` and `world.py`.
-P4: histories are committed in the plan's own order; `twins.py` compares whole runs.
+P4: histories are committed in the plan's own order; `runs.py` compares whole runs.
 """
 
 from __future__ import annotations

@@ -17,16 +17,18 @@ from motet.simulation.inputs import TENANT
 from motet.simulation.judge import Judge
 from motet.simulation.lanes import Lane
 from motet.simulation.plan_host import PlanHost
+from motet.simulation.shard import Shard
 
 LIMITS: Final = LeaseLimits()
 META: Final = {domain: Meta("e", "c", "", TENANT, domain, 0, 0) for domain in ("d", "e")}
 Rows = tuple[list[Lease], dict[Scope, Counters]]
 
 
-class LeaseService:
+class LeaseService(Shard):
     """One shard. What it is asked and what it answers are lanes of the hosts of plans."""
 
     def __init__(self, judge: Judge, hosts: Sequence[PlanHost]) -> None:
+        super().__init__()
         self.judge = judge
         self.timers = Lane("timers of leases")
         self.hosts = {host.name: host for host in hosts}
@@ -38,21 +40,10 @@ class LeaseService:
         self.desk = Desk(Book(), LIMITS)
         # Scopes whose timer is on its way: memory, as in the real one.
         self.fired: set[Scope] = set()
-        self.out: list[tuple[Lane, Any]] = []
-        self.doomed = False
-        self.crashes = 0
 
     # -- the hop -----------------------------------------------------------------------------------------------------------
 
-    def take(self, lane: Lane, limit: int, now: int) -> int:
-        """One hop: takes records of a lane, decides, commits, publishes. How many records it took."""
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.commit()
-        self.publish()
-        return len(records)
-
-    def decide(self, lane: Lane, records: Sequence[Any], now: int) -> None:
+    def decide(self, lane: Lane, records: list[Any], now: int) -> None:
         """Gives records to the desk, one after the other; what is over by their time ends first."""
         for record in records:
             if lane is self.timers:
@@ -88,47 +79,7 @@ class LeaseService:
             if told is not None:
                 self.out.append((self.grants[host_of(lease.plan_id)], told(meta=META[lease.plan_domain])))
 
-    def commit(self) -> None:
-        """What follows is in the outbox."""
-        for lane, record in self.out:
-            lane.records.append(record)
-        self.out.clear()
-
-    def publish(self) -> None:
-        """The outbox goes to the partitions."""
-        for lane in self.outputs:
-            if lane.published != len(lane.records):
-                lane.publish()
-
-    # -- failures ----------------------------------------------------------------------------------------------------------
-
-    def lose_hop(self, lane: Lane, limit: int, now: int) -> int:
-        """A hop that is decided and dies before its commit: nothing of it is left."""
-        rows, place = self.written(), lane.place()
-        self.doomed = True
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.doomed = False
-        self.out.clear()
-        lane.back_to(place)
-        self.restore(rows)
-        return len(records)
-
-    def die_committed(self, lane: Lane, limit: int, now: int, again: int) -> int:
-        """A hop that dies behind its commit: the next process publishes what it wrote, and some of what was published before."""
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.commit()
-        self.restart(again)
-        return len(records)
-
-    def restart(self, again: int) -> None:
-        """The process ends and another one takes over."""
-        self.restore(self.written())
-        for lane in self.outputs:
-            lane.publish_again(again)
-        for lane in self.inputs:
-            lane.rewind(again)
+    # -- rows --------------------------------------------------------------------------------------------------------------
 
     def written(self) -> Rows:
         """Every row, as the last commit left them."""

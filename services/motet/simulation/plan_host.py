@@ -47,6 +47,7 @@ from motet.simulation.inputs import TENANT, Asked
 from motet.simulation.judge import Judge
 from motet.simulation.lanes import Lane
 from motet.simulation.saying import said
+from motet.simulation.shard import Shard
 from motet.simulation.tools import CONTRACTS, LIMITS, TOOLSETS
 from motet.simulation.violations import Violation
 
@@ -55,15 +56,20 @@ REUSED: Final = (Reason("KEY_REUSED", "the key was used with other content", Non
 EVERYTHING: Final = 8
 OPEN, REJECTED, ENDED = "OPEN", "REJECTED", "ENDED"
 Reserved = dict[str, tuple[int, str]]
-Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]], Reserved]
+# By idempotency key: content, plan, status, and the reasons of a rejection.
+Answers = dict[str, tuple[Any, str, str, Any]]
+Rows = tuple[list[str], dict[Any, str], dict[str, tuple[int, int, str]], Reserved, Answers, int]
 
 
-class PlanHost:
+class PlanHost(Shard):
     """One shard. Its journal holds every input that it committed, and its time in the log."""
+
+    doors = 1
 
     def __init__(
         self, judge: Judge, name: str = COORDINATOR, *, careful: bool = False, keeps: bool = False, twin: bool = False
     ) -> None:
+        super().__init__()
         self.judge = judge
         self.name = name
         of = "" if name == COORDINATOR else f" of {name}"
@@ -77,13 +83,11 @@ class PlanHost:
         self.asks = Lane(f"lease requests{of}")
         self.hears = Lane(f"words to {name}")
         self.granted = Lane(f"lease grants{of}")
-        self.inputs: tuple[Lane, ...] = (self.door, self.timers, *self.results.values())
-        self.outputs: tuple[Lane, ...] = (self.events, self.timers, *self.invocations.values())
+        self.inputs = (self.door, self.timers, *self.results.values())
+        self.outputs = (self.events, self.timers, *self.invocations.values())
         self.schedule = Schedule(LIMITS, CONTRACTS)
-        # By idempotency key: content, plan, status, and the reasons of a rejection.
-        self.commands: dict[str, tuple[Any, str, str, Any]] = {}
+        self.commands: Answers = {}
         self.position = 0
-        self.out: list[tuple[Lane, Any]] = []
         self.careful = careful
         self.rows: dict[str, str] = {}
         self.reserved: Reserved = {}
@@ -92,8 +96,6 @@ class PlanHost:
         self.published: list[str] | None = [] if keeps else None
         # By plan: what its terminal event says, if that is to be compared with another run.
         self.histories: dict[str, str] | None = {} if twin else None
-        self.doomed = False
-        self.crashes = 0
 
     def talks_to(self, other: PlanHost) -> None:
         """What each of two says, the other one hears."""
@@ -107,14 +109,6 @@ class PlanHost:
         self.inputs, self.outputs = (*self.inputs, self.granted), (*self.outputs, self.asks)
 
     # -- the hop -----------------------------------------------------------------------------------------------------------
-
-    def take(self, lane: Lane, limit: int, now: int) -> int:
-        """One hop: takes records of a lane, decides, commits, publishes. How many records it took."""
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.commit()
-        self.publish()
-        return len(records)
 
     def decide(self, lane: Lane, records: list[Any], now: int) -> None:
         """Gives records to the schedule, one after the other."""
@@ -140,45 +134,7 @@ class PlanHost:
         changed = self.schedule.take_changed()
         if self.careful:
             self.write(changed)
-        for lane, record in self.out:
-            lane.records.append(record)
-        self.out.clear()
-
-    def publish(self) -> None:
-        """The outbox goes to the partitions."""
-        for lane in self.outputs:
-            if lane.published != len(lane.records):
-                lane.publish()
-
-    def lose_hop(self, lane: Lane, limit: int, now: int) -> int:
-        """A hop that is decided and dies before its commit: nothing of it is left."""
-        rows, place, commands, position = self.written(), lane.place(), dict(self.commands), self.position
-        self.doomed = True
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.doomed = False
-        self.out.clear()
-        lane.back_to(place)
-        self.commands, self.position = commands, position
-        self.restore(rows)
-        return len(records)
-
-    def die_committed(self, lane: Lane, limit: int, now: int, again: int) -> int:
-        """A hop that dies behind its commit: the next process publishes what it wrote, and some of what was published before."""
-        records = lane.take(limit)
-        self.decide(lane, records, now)
-        self.commit()
-        self.restart(again)
-        return len(records)
-
-    def restart(self, again: int) -> None:
-        """The process ends and another one takes over: memory is read from the rows, the outbox is published from the watermark on."""
-        self.restore(self.written())
-        for lane in self.outputs:
-            lane.publish_again(again)
-        for lane in self.inputs:
-            if lane is not self.door:
-                lane.rewind(again)
+        super().commit()
 
     # -- rows --------------------------------------------------------------------------------------------------------------
 
@@ -194,7 +150,7 @@ class PlanHost:
         reserved = {one.plan_id: row_of(one) for one in self.schedule.board.lines.reservations.values()}
         if self.careful and reserved != self.reserved:
             raise Violation("P4", "the reservations that the lines said had changed are not all that changed")
-        return states, ledgers, breakers, reserved
+        return states, ledgers, breakers, reserved, dict(self.commands), self.position
 
     def write(self, changed: list[Plan]) -> None:
         """A careful run's rows: what the schedule says has changed."""
@@ -216,7 +172,7 @@ class PlanHost:
     def restore(self, rows: Rows) -> None:
         """A new process has what the rows say."""
         self.crashes += 1
-        states, ledgers, breakers, reserved = rows
+        states, ledgers, breakers, reserved, self.commands, self.position = rows
         plans = [from_state(state) for state in states]
         stand = [reservation_from(plan_id, *row) for plan_id, row in reserved.items()]
         self.schedule = Schedule.restore(plans, LIMITS, CONTRACTS, stand)

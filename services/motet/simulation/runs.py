@@ -76,7 +76,7 @@ class Total:
         self.calls += sum(len(watch.template.heads) for watch in course.judge.watches.values())
         self.deliveries += course.deliveries
         self.faults += course.faults
-        self.crashes += sum(one.crashes for one in (*course.services, *course.hosts.values()))
+        self.crashes += sum(one.crashes for one in course.services) + sum(one.crashes for one in course.hosts.values())
         self.repeats += sum(lane.repeats for one in course.services for lane in (*one.inputs, *one.outputs))
         self.steps += course.steps
 
