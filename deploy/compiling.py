@@ -10,9 +10,11 @@ Without a C compiler there is none, and everything runs interpreted.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
@@ -22,6 +24,9 @@ from typing import Any, Final
 from mypyc.build import mypycify
 from setuptools import setup
 
+from motet.chassis.avro_reading import module_of, text_of
+from motet.chassis.codec import every_schema, parse
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 SERVICES: Final = ROOT / "services"
 # Pure, and on the way of every call; what waits for Kafka and PostgreSQL gains nothing.
@@ -30,11 +35,19 @@ MODULES: Final = (
     "motet/resources/*.py",
     "motet/hosting/*.py",
     "motet/simulation/*.py",
-    *(f"motet/chassis/{name}.py" for name in ("canonical", "clock", "codec", "lanes", "message")),
+    "motet/audit/*.py",
+    *(
+        f"motet/chassis/{name}.py"
+        for name in ("avro_reading", "canonical", "clock", "codec", "lanes", "log_reader", "message")
+    ),
 )
+# What reads the records of all schemas that are shipped: written out for the compiler, made when it is met otherwise.
+READERS: Final = Path("motet") / "chassis" / "avro_readers.py"
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "MOTET_COMPILE_LEVEL"
 HIGHEST: Final = "3"
+# The readers are long and have no loops to speak of: a compiler that tries takes ten minutes for them, and they gain next to nothing.
+ENOUGH: Final = "0"
 DIGITS: Final = 16
 # Copies that are kept: a run that goes on from one is not to lose it.
 KEPT: Final = 4
@@ -48,7 +61,9 @@ def say(text: str) -> None:
 def compile_in(directory: Path) -> None:
     """Compiles a copy where it is."""
     with chdir(directory):
+        READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
         files = sorted(str(file) for pattern in MODULES for file in Path().glob(pattern) if file.name != "__init__.py")
+        level = os.environ.get(LEVEL, HIGHEST)
         config = [
             "--config-file",
             str(ROOT / "pyproject.toml"),
@@ -60,11 +75,22 @@ def compile_in(directory: Path) -> None:
         said = StringIO()
         try:
             with redirect_stdout(said), redirect_stderr(said):
-                build([*config, *files], os.environ.get(LEVEL, HIGHEST))
+                build([*config, *files], level)
+                build([*config, str(READERS)], min(level, ENOUGH))
         except BaseException:
             sys.stderr.write(said.getvalue())
             raise
         shutil.rmtree("build")
+
+
+def texts_of_shipped() -> Iterator[str]:
+    """The functions that read each version of each record's schema into the newest."""
+    for versions in every_schema().values():
+        parsed = [parse(json.loads(text)) for text in versions]
+        for schema in parsed:
+            text = text_of(schema, None if schema == parsed[-1] else parsed[-1])
+            if text is not None:
+                yield text
 
 
 def build(arguments: list[str], level: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from motet.chassis.fencing import SEEN
 from motet.chassis.service import Opening
+from motet.chassis.subject_keys import SubjectKeys
 from motet.records import FinishedCall, Invocation, InvocationMode, InvokeCalls, Meta
 from motet.tools import Context, Happened, Toolset
 from motet.tools.intents import Left
@@ -93,7 +94,7 @@ class Shop:
             self.toolset.add(self.gate.run, effect, name=effect, timeout_seconds=100)
         self.toolset.add(self.gate.run, "idempotent", name="beating", timeout_seconds=100, heartbeat_seconds=10)
         self.toolset.add(self.gate.run, "reconcilable", name="reconcilable", timeout_seconds=100, reconcile=never_asked)
-        self.outside = Outside(self.toolset, opening(), self.workers, [])
+        self.outside = Outside(self.toolset, opening(), self.workers, SubjectKeys(""), [])
 
     def begin(self, *works: Work) -> None:
         """Their intents are durable."""
@@ -118,7 +119,7 @@ class Shop:
     def opened_again(self, *left: Left, epoch: int = 7) -> None:
         """The handler is closed, and another one of this process follows."""
         self.outside.close()
-        self.outside = Outside(self.toolset, opening(epoch), self.workers, list(left), self.outside)
+        self.outside = Outside(self.toolset, opening(epoch), self.workers, SubjectKeys(""), list(left), self.outside)
 
 
 def invocation(

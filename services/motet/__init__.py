@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from motet.client import Budget, Call, Client, Outcome, PlanFailed, Policy, gather
+    from motet.personal import Personal
     from motet.tools import Context, ToolFailed, Toolset, TryAgain
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Client",
     "Context",
     "Outcome",
+    "Personal",
     "PlanFailed",
     "Policy",
     "ToolFailed",
@@ -34,4 +36,8 @@ def __getattr__(name: str) -> Any:
         from motet import tools  # noqa: PLC0415
 
         return getattr(tools, name)
+    if name == "Personal":
+        from motet.personal import Personal  # noqa: PLC0415
+
+        return Personal
     raise AttributeError(f"module 'motet' has no attribute {name!r}")

@@ -60,7 +60,9 @@ def and_on(world: World, shell: Shell, archived: Path) -> None:
     """Two writers at once, a policy that is none, a lost database, a file that was changed."""
     begins = {
         one["partition"]: one
-        for one in json.loads(shell.run("motet retention show --policy policy.yaml --archive archived --json"))
+        for one in json.loads(shell.run("motet retention show --policy policy.yaml --archive archived --json"))[
+            "partitions"
+        ]
     }
     assert all(one["begin"] == one["upto"] for one in begins.values())
     assert any(one["begin"] for one in begins.values())

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from motet.chassis.subject_keys import SubjectKeys
 from motet.records import HeldLease, InvocationMode, InvokeCalls, StopCalls, StoppedCall
 from motet.tools.intents import Left, token_of
 from motet.tools.outside import Outside
@@ -51,7 +52,9 @@ def test_what_a_former_owner_left(shop: Shop, effect: str, stopped: bool, expect
     call = invocation(effect)
     source = InvokeCalls(META, "plan", "ann", (call,))
     for known in {stopped, False}:
-        outside = Outside(shop.toolset, opening(), shop.workers, [Left(source, call, 1, 1, -1, b"", known)])
+        outside = Outside(
+            shop.toolset, opening(), shop.workers, SubjectKeys(""), [Left(source, call, 1, 1, -1, b"", known)]
+        )
         if stopped and not known:
             outside.stop(StopCalls(META, "plan", (StoppedCall(0, "key-0", 1),), "cancelled"))
         outside.take_up()
@@ -90,7 +93,7 @@ def test_stopped_in_the_hop_that_acts_on_it_it_is_in_doubt(shop: Shop) -> None:
     """It may have happened under its former owner: never CANCELLED."""
     call = invocation()
     row = Left(InvokeCalls(META, "plan", "ann", (call,)), call, 1, 1, -1, b"")
-    shop.outside = Outside(shop.toolset, opening(), shop.workers, [row])
+    shop.outside = Outside(shop.toolset, opening(), shop.workers, SubjectKeys(""), [row])
     shop.outside.take_up()
     shop.outside.stop(StopCalls(META, "plan", (StoppedCall(0, "key-0", 1),), "cancelled"))
     shop.outside.begin()
@@ -111,7 +114,7 @@ def test_what_is_taken_over_is_not_run_again_under_a_lease_that_went_to_another(
     """It may have happened before, so an idempotent one is in doubt; asking needs no lease."""
     call = replace(invocation(effect, mode=mode), leases=(HeldLease("shared", "printer:hall", 7),))
     row = Left(InvokeCalls(META, "plan", "ann", (call,)), call, 1, 1, -1, b"")
-    outside = Outside(shop.toolset, opening(connection=Overtaken()), shop.workers, [row])
+    outside = Outside(shop.toolset, opening(connection=Overtaken()), shop.workers, SubjectKeys(""), [row])
     outside.take_up()
     again = ["again" for _ in outside.unwritten]
     outside.begin()

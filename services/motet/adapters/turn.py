@@ -16,6 +16,7 @@ from motet.chassis.errors import ConfigurationError, MotetError
 from motet.client import Call, Client, Outcome, Policy
 from motet.client.gathering import ended
 from motet.client.plans import Mode
+from motet.personal.marks import plain
 from motet.records import ToolContract
 from motet.tools.contract import Contract
 
@@ -90,7 +91,7 @@ def offered(contracts: Iterable[ToolContract | Contract], only: Sequence[str] = 
                 f"tool {one.name} would be the function {name!r}, which is {len(name)} characters long or there already; "
                 f"names of functions are unique and have at most {LONGEST} characters: offer fewer tools, by `only`"
             )
-        parameters = json.loads(one.arguments_schema)
+        parameters = plain(json.loads(one.arguments_schema))
         out[name] = Offered(name, one.name, one.description, parameters, one.effect, one.approval)
     if missing := set(only) - found:
         raise ConfigurationError(

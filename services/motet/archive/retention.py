@@ -16,6 +16,7 @@ import yaml
 
 from motet.archive.stored import Archive
 from motet.archive.verifying import fault_of
+from motet.chassis.durations import duration_of
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.log_reader import Bounds, LogReader
 from motet.chassis.log_trim import delete_below, read_by_all, taken_by_services
@@ -23,12 +24,18 @@ from motet.chassis.offsets import Place
 from motet.chassis.provision import PLACEHOLDER, entry
 from motet.chassis.settings import Settings
 
-TIME: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 TOOLSET: Final = re.compile("tools_(.+)_hop")
 INVOCATIONS: Final = "motet.invocations."
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Patterns of topics, each with its time.
 Times = Mapping[str, timedelta]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long records are kept, by topic or pattern; and personal values after their subject was written of last, by tenant."""
+
+    topics: Times
+    tenants: Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,9 @@ class Kept:
         return asdict(self)
 
 
-def read_policy(path: Path) -> Times:
-    """A policy: `topics:`, and below it a time for each topic or pattern such as motet.invocations.*; what it does not name is kept for ever.
+def read_policy(path: Path) -> Policy:
+    """A policy: `topics:` has a time for each topic or pattern such as motet.invocations.*, `tenants:` one for each tenant. What it does not name
+    is kept for ever.
 
     Raises ConfigurationError that says where the file is wrong.
     """
@@ -55,20 +63,25 @@ def read_policy(path: Path) -> Times:
         written: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    topics = written.get("topics") if isinstance(written, dict) and set(written) == {"topics"} else None
-    if not isinstance(topics, dict):
+    sections = written if isinstance(written, dict) and written and set(written) <= {"topics", "tenants"} else None
+    if sections is None or not all(isinstance(one, dict) for one in sections.values()):
         raise ConfigurationError(
-            f"{path} is no policy: it has `topics:` and nothing else, and below it a time for each, such as `motet.results: 90d`"
+            f"{path} is no policy: it has `topics:` and `tenants:` and nothing else, and below each a time for each, such as "
+            "`motet.results: 90d` or `acme: 365d`"
         )
-    return {str(pattern): time_of(path, str(pattern), text) for pattern, text in topics.items()}
+    topics, tenants = (
+        {str(name): time_of(path, str(name), text) for name, text in sections.get(section, {}).items()}
+        for section in ("topics", "tenants")
+    )
+    return Policy(topics, tenants)
 
 
 def time_of(path: Path, pattern: str, text: object) -> timedelta:
     """A time such as 90d. Raises ConfigurationError."""
-    found = TIME.fullmatch(str(text))
+    found = duration_of(str(text))
     if found is None:
         raise ConfigurationError(f"{path}: {pattern}: {text!r} is no time: write 3600s, 90m, 12h or 90d")
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+    return found
 
 
 def look(

@@ -1,4 +1,4 @@
-"""Plans of 8 calls as a load: one after another, or so many in flight; in any mode, with calls that use a resource or none."""
+"""Plans of 8 calls, or as many as are asked for, as a load: one after another, or so many in flight; in any mode, with calls that use a resource or none."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Kind:
 
     tool: str = "bench.add"
     mode: Mode = "orchestrated"
+    calls: int = CALLS
 
 
 USUAL: Final = Kind()
@@ -34,7 +35,7 @@ USUAL: Final = Kind()
 
 def plan(client: Client, number: int, kind: Kind = USUAL, place: str = "d") -> Future[Outcome]:
     """Submits the plan of a number; `place` begins its domain's name."""
-    calls = [Call(kind.tool, {"name": f"c{index}", "amount": 1}) for index in range(CALLS)]
+    calls = [Call(kind.tool, {"name": f"c{index}", "amount": 1}) for index in range(kind.calls)]
     return client.submit(calls, domain=f"{place}{number % DOMAINS}", mode=kind.mode).future
 
 
@@ -48,19 +49,19 @@ def one_by_one(client: Client, plans: int, kind: Kind = USUAL) -> list[float]:
     return sorted(out)
 
 
-def in_flight(client: Client, plans: int, at_once: int, kind: Kind = USUAL) -> float:
-    """Calls a second with so many plans in flight."""
+def in_flight(client: Client, plans: int, at_once: int, kind: Kind = USUAL, first: int = 0) -> float:
+    """Calls a second with so many plans in flight; `first` is the number of the first plan."""
     room = threading.Semaphore(at_once)
     futures = []
     began = time.perf_counter()
-    for number in range(plans):
+    for number in range(first, first + plans):
         room.acquire()
         future = plan(client, number, kind)
         future.add_done_callback(lambda _: room.release())
         futures.append(future)
     for future in futures:
         check(future.result(SECONDS))
-    return plans * CALLS / (time.perf_counter() - began)
+    return plans * kind.calls / (time.perf_counter() - began)
 
 
 def check(outcome: Outcome) -> None:

@@ -69,11 +69,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
             began = time.monotonic()
             many = load.in_flight(client, int(6_000 * scale), AT_ONCE)
             ended = time.monotonic()
-        wait_until(
-            lambda: not sum(lag_of(addresses.kafka, ["projector"])["projector"].values()),
-            CAUGHT_UP_SECONDS,
-            "the projector is at the end",
-        )
+        caught_up(platform)
         behind = time.monotonic() - ended
         usage = tuple(
             Usage(
@@ -86,6 +82,15 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
         platform.down()
         unprivileged.remove(directory)
     return Figures(hop, load.percentile(latencies, 0.5), load.percentile(latencies, 0.99), few, many, behind, usage)
+
+
+def caught_up(platform: Platform) -> None:
+    """Waits until the projector has read everything."""
+    wait_until(
+        lambda: not sum(lag_of(platform.addresses.kafka, ["projector"])["projector"].values()),
+        CAUGHT_UP_SECONDS,
+        "the projector is at the end",
+    )
 
 
 def settings_of(platform: Platform) -> Settings:

@@ -9,9 +9,12 @@ Encoding and resolution of schemas are those of the Avro specification, 1.12.
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from io import BytesIO
 from itertools import count
 from typing import Any, Final
@@ -19,6 +22,17 @@ from typing import Any, Final
 import fastavro
 
 Read = Callable[[bytes, int], tuple[Any, int]]
+
+COMPILED: Final = "motet.chassis.avro_readers"
+HEAD: Final = "def read(b: bytes, i: int) -> tuple[Any, int]:"
+MODULE: Final = '''"""Written by `motet.chassis.avro_reading` for the schemas that Motet ships."""
+
+from typing import Any
+
+from motet.chassis.avro_reading import DOUBLE, FLOAT, Read, more
+
+unpack_double = DOUBLE.unpack_from
+unpack_float = FLOAT.unpack_from'''
 
 LONG_BITS: Final = 64
 BYTE: Final = 7
@@ -38,12 +52,56 @@ def reader(written: Any, own: Any) -> Read:
     ValueError, LookupError, struct.error or what fastavro raises for bytes that are not of that schema. For bytes that end in the middle of
     their last text the place is beyond their end.
     """
+    text = text_of(written, own)
+    if text is None:
+        return by_fastavro(written, own)
+    return ready().get(digest(text)) or made(text)
+
+
+def text_of(written: Any, own: Any) -> str | None:
+    """The text of the function; None where the schemas differ in a way that is not written out here."""
     making = Making()
     try:
-        result = making.value(written, written if own is None else own)
+        return making.text(making.value(written, written if own is None else own))
     except Differs:
-        return by_fastavro(written, own)
-    return making.made(result)
+        return None
+
+
+def digest(text: str) -> str:
+    """What a function's text is known by."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def ready() -> Mapping[str, Read]:
+    """Functions of the schemas that we ship, by their texts' digests: where the package was compiled, they were as well."""
+    try:
+        module = import_module(COMPILED)
+    except ModuleNotFoundError:
+        return {}
+    found: Mapping[str, Read] = module.READERS
+    return found
+
+
+def made(text: str) -> Read:
+    """The function of a text."""
+    known: dict[str, Any] = {
+        "Any": Any,
+        "more": more,
+        "unpack_double": DOUBLE.unpack_from,
+        "unpack_float": FLOAT.unpack_from,
+    }
+    exec(text, known)  # noqa: S102  the text is made of schemas of ours, names and all are quoted
+    read: Read = known["read"]
+    return read
+
+
+def module_of(texts: Iterable[str]) -> str:
+    """A module with the functions of texts, for a compiler."""
+    functions = {digest(text): text for text in texts}
+    named = [text.replace("def read(", f"def read_{number}(", 1) for number, text in enumerate(functions.values())]
+    table = ", ".join(f'"{key}": read_{number}' for number, key in enumerate(functions))
+    return "\n\n\n".join([MODULE, *named, f"READERS: dict[str, Read] = {{{table}}}\n"])
 
 
 def by_fastavro(written: Any, own: Any) -> Read:
@@ -76,21 +134,17 @@ class Making:
     """The text of a function, line by line. `b` are the bytes, `i` is the place, `n` the number read last."""
 
     def __init__(self) -> None:
-        self.lines = ["def read(b, i):"]
+        self.lines = [HEAD]
         self.depth = 1
         self.numbers = count()
-        self.known: dict[str, Any] = {"more": more, "double": DOUBLE.unpack_from, "float": FLOAT.unpack_from}
         # Types by name, of those who write and of ours; the names that are being written out.
         self.written: dict[str, Any] = {}
         self.own: dict[str, Any] = {}
         self.within: list[str] = []
 
-    def made(self, result: str) -> Read:
-        """The function."""
-        self.line(f"return {result}, i")
-        exec("\n".join(self.lines), self.known)  # noqa: S102  the text is made of schemas of ours, names and all are quoted
-        read: Read = self.known["read"]
-        return read
+    def text(self, result: str) -> str:
+        """The function's text, whole."""
+        return "\n".join([*self.lines, f"    return {result}, i"])
 
     def line(self, text: str) -> None:
         """One more line."""
@@ -107,12 +161,6 @@ class Making:
     def name(self) -> str:
         """A name that nothing has yet."""
         return f"v{next(self.numbers)}"
-
-    def constant(self, value: Any) -> str:
-        """The name of a value."""
-        name = f"c{next(self.numbers)}"
-        self.known[name] = value
-        return name
 
     # -- values ------------------------------------------------------------------------------------------------------------
 
@@ -149,7 +197,7 @@ class Making:
                 self.number()
                 self.line(f"{name} = (n >> 1) ^ -(n & 1)")
             case "double" | "float":
-                self.line(f"({name},) = {kind}(b, i); i += {8 if kind == 'double' else 4}")
+                self.line(f"({name},) = unpack_{kind}(b, i); i += {8 if kind == 'double' else 4}")
             case "string" | "bytes":
                 self.size()
                 self.line(f"j = i + (n >> 1); {name} = b[i:j]{'.decode()' if kind == 'string' else ''}; i = j")
@@ -172,7 +220,7 @@ class Making:
     def array(self, written: Any, own: Any) -> str:
         """Reads blocks of items until an empty one. A block's size in bytes stands behind a count that is below 0."""
         name = self.name()
-        self.line(f"{name} = []")
+        self.line(f"{name}: list[Any] = []")
         with self.under("while True:"):
             self.number()
             self.line("if not n: break")
@@ -192,7 +240,7 @@ class Making:
             raise Differs
         self.size()
         name = self.name()
-        self.line(f"{name} = {self.constant(symbols)}[n >> 1]")
+        self.line(f"{name} = {symbols!r}[n >> 1]")
         return name
 
     def union(self, written: Any, own: Any) -> str:
@@ -205,7 +253,7 @@ class Making:
             raise Differs
         name = self.name()
         self.size()
-        self.line(f"{name} = n >> 1")
+        self.line(f"{name}: Any = n >> 1")
         for index, (one, found) in enumerate(branches):
             with self.under(f"{'el' if index else ''}if {name} == {index}:"):
                 self.line(f"{name} = {self.value(one, found)}")

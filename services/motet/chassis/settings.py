@@ -79,12 +79,20 @@ class Settings(BaseSettings):
     archive_directory: Path | None = Field(
         default=None, description="An archive (`motet archive write`), read for what Kafka has no more"
     )
+    subject_keys_url: str | None = Field(
+        default=None, description="The PostgreSQL that has the keys of personal values; else that of the services"
+    )
     code_version: str | None = Field(
         default=None,
         max_length=100,
         description="What facts say of the code that made them; else version and digest of the source",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def keys_url(self) -> str:
+        """Where the keys of personal values are."""
+        return self.subject_keys_url or self.postgres_url
 
 
 def load(**found: str) -> Settings:

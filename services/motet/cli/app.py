@@ -30,6 +30,7 @@ from motet.cli import (
     running,
     serving,
     simulating,
+    subjects,
 )
 from motet.cli.output import errors
 from motet.platform import PlatformError
@@ -68,6 +69,7 @@ for evidence_command in (evidence.export, evidence.sign, evidence.verify):
 app.add_typer(checkpoints.app, name="checkpoint", rich_help_panel="Proof")
 app.add_typer(archiving.app, name="archive", rich_help_panel="Proof")
 app.add_typer(archiving.retention, name="retention", rich_help_panel="Proof")
+app.add_typer(subjects.app, name="subjects", rich_help_panel="Proof")
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)

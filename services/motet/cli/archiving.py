@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from motet.archive import Manifest, opened, schemas_of
 from motet.chassis.codec import Codec
 from motet.chassis.offsets import Place
 from motet.chassis.settings import Settings
+from motet.chassis.subject_keys import SubjectKeys
 from motet.checkpoints.published import published
 from motet.cli.changes import WRITTEN, time_of
 from motet.cli.connection import settings
@@ -120,7 +122,10 @@ def applied(
     at: Annotated[Path, typer.Option("--archive", help="The archive that has what is to go.")],
     json: JsonOption = False,
 ) -> None:
-    """Deletes from Kafka what is older than the policy says, and what an archive has whole, every group has taken and a checkpoint has signed."""
+    """Deletes from Kafka what is older than the policy says, and what an archive has whole, every group has taken and a checkpoint has signed.
+
+    Erases subjects of tenants for whom nothing was written for as long as the policy says.
+    """
     decide(policy, at, apply=True, json=json)
 
 
@@ -130,11 +135,15 @@ def decide(policy: Path, at: Path, *, apply: bool, json: bool) -> None:
 
     where = settings()
     times = keeping.read_policy(policy)
-    found = keeping.look(where, at, times, datetime.now(UTC), signed_upto(where))
-    if apply:
-        keeping.delete(where, found)
+    found = keeping.look(where, at, times.topics, datetime.now(UTC), signed_upto(where))
+    with closing(SubjectKeys(where.keys_url)) as keys:
+        if apply:
+            keeping.delete(where, found)
+            erased = {name: keys.expire(name, since, getpass.getuser()) for name, since in times.tenants.items()}
+        else:
+            erased = {name: keys.unused(name, since) for name, since in times.tenants.items()}
     if json:
-        show([one.as_json() for one in found])
+        show({"partitions": [one.as_json() for one in found], "subjects": erased})
         return
     rows = [[one.topic, str(one.partition), str(one.begin), str(one.upto), one.kept_by] for one in found]
     table(
@@ -142,7 +151,10 @@ def decide(policy: Path, at: Path, *, apply: bool, json: bool) -> None:
         rows,
     )
     gone = sum(one.upto - one.begin for one in found)
-    console.print(f"\n{gone:,} records {'were' if apply else 'would be'} deleted")
+    verb = "were" if apply else "would be"
+    for tenant, count in erased.items():
+        console.print(f"{count:,} subjects of tenant {tenant} {verb} erased", markup=False)
+    console.print(f"\n{gone:,} records {verb} deleted")
 
 
 def signed_upto(where: Settings) -> dict[Place, int] | None:

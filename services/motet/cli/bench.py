@@ -18,6 +18,10 @@ def bench(
     outages: Annotated[
         bool, typer.Option("--outages", help="What stops when a service is killed, instead (docs/modes.md).")
     ] = False,
+    history: Annotated[
+        int, typer.Option(min=0, help="Whether so many calls of history make it slower, instead; the data stays.")
+    ] = 0,
+    calls: Annotated[int, typer.Option(min=1, max=64, help="With --history: calls in a plan.")] = 8,
     json: JsonOption = False,
 ) -> None:
     """Measures the bare hop, one plan's latency, 32 plans in flight, and saturation, on empty servers of its own.
@@ -29,6 +33,9 @@ def bench(
         return
     if outages:
         kill(json)
+        return
+    if history:
+        grow(history, calls, json)
         return
     from motet.bench.run import run  # noqa: PLC0415  most commands measure nothing
 
@@ -100,6 +107,39 @@ def kill(json: bool) -> None:
     seconds = f"{outages.DOWN_SECONDS:g} s"
     headings = ["killed", "calls", "mode", "longest pause (usual)", f"ended in {seconds} without it (usual)"]
     table([*headings, "first end once it is back"], rows)
+
+
+def grow(calls: int, in_plan: int, json: bool) -> None:
+    """What a long history costs."""
+    from motet.bench import history  # noqa: PLC0415  as above
+    from motet.bench.load import Kind  # noqa: PLC0415
+
+    found = history.run(home() / "history", core_services(), calls, Kind(calls=in_plan), told)
+    if json:
+        show(found.as_json())
+        return
+    names = list(found.slices[0].cpu_us_per_call)
+    rows = [
+        [
+            f"{one.calls_before:,}",
+            f"{one.calls_per_second:,.0f}",
+            *(f"{one.cpu_us_per_call[name]:.0f}" for name in names),
+        ]
+        for one in found.slices
+    ]
+    table(["calls before", "calls/s", *(f"{name}, µs a call" for name in names)], rows)
+    table(
+        ["table", "rows", "with indexes"],
+        [[one.name, f"{one.rows:,}", f"{one.total_bytes / 1e6:,.0f} MB"] for one in found.tables],
+    )
+    console.print(
+        f"The last slice ran at {found.kept:.0%} of the first one's speed; the bare hop took {found.hop_before:,.0f} records/s before and "
+        f"{found.hop_after:,.0f} after. The projector was at the end {found.projector_seconds_behind:.1f} s later.",
+        soft_wrap=True,
+    )
+    console.print(
+        f"The data is in {home() / 'history'}: `MOTET_HOME={home() / 'history'} motet up` serves it.", soft_wrap=True
+    )
 
 
 def told(what: str) -> None:

@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from motet.chassis.codec import Codec
+from motet.chassis.durations import duration_of
 from motet.chassis.errors import ConfigurationError, Undecodable
 from motet.cli.connection import reader
 from motet.cli.output import rows_of
@@ -18,8 +19,6 @@ from motet.cli.output import rows_of
 STILL_THERE: Final = ("OPEN", "FAILED_AGAIN")
 STATES: Final = ("OPEN", "FAILED_AGAIN", "REDRIVEN", "DISCARDED")
 IDENTIFIER: Final = re.compile(r"[0-9a-f]{4,32}")
-AGO: Final = re.compile(r"(\d+)([smhd])")
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SHOWN_BYTES: Final = 256
 
 
@@ -56,10 +55,10 @@ def since(text: str | None, now: datetime) -> datetime | None:
     """A time as a person writes it: `90s`, `15m`, `2h`, `3d` ago, or ISO 8601, in UTC where it says nothing else."""
     if text is None:
         return None
-    ago = AGO.fullmatch(text)
+    ago = duration_of(text)
     try:
         if ago is not None:
-            return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+            return now - ago
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         raise ConfigurationError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from motet.chassis.errors import ConfigurationError
+from motet.cli.connection import settings
 from motet.cli.output import errors
 
 if TYPE_CHECKING:
@@ -37,7 +38,15 @@ def mcp(
     from motet.adapters import offered  # noqa: PLC0415
     from motet.client import Client  # noqa: PLC0415
 
-    with Client(tenant=tenant, domain=domain, agent="mcp") as client:
+    where = settings()
+    with Client(
+        where.kafka_bootstrap,
+        where.schema_registry_url,
+        tenant=tenant,
+        domain=domain,
+        agent="mcp",
+        subject_keys_url=where.keys_url,
+    ) as client:
         found = offered(client.contracts(), tools or ())
         if not found:
             raise ConfigurationError("no tool is there: is a tool service running? (`motet status`)")

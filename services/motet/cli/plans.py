@@ -45,7 +45,7 @@ def submit(
     """Submits a plan. With --wait the exit code is 0 only if the plan succeeded."""
     plan = read_plan_file(file, key, mode, caused_by)
     where = settings()
-    with Client(where.kafka_bootstrap, where.schema_registry_url) as client:
+    with Client(where.kafka_bootstrap, where.schema_registry_url, subject_keys_url=where.keys_url) as client:
         submitted = client.submit_command(plan)
         client.flush()
         if not wait:
@@ -230,8 +230,15 @@ def sql(
     if json:
         show([dict(zip(names, row, strict=True)) for row in rows])
         return
-    table(names, [[escape("" if value is None else str(value)) for value in row] for row in rows])
+    table(names, [[escape(cell(value)) for value in row] for row in rows])
     console.print(f"({len(rows)} row{'' if len(rows) == 1 else 's'})")
+
+
+def cell(value: Any) -> str:
+    """A column's value for people: JSON as JSON, nothing where there is none."""
+    if isinstance(value, (dict, list)):
+        return jsonlib.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return "" if value is None else str(value)
 
 
 def rebuild(

@@ -8,6 +8,7 @@ from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as NotInTime
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -16,9 +17,11 @@ from motet.chassis.codec import Codec
 from motet.chassis.errors import ConfigurationError, MotetError, RegistryUnavailable, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
+from motet.chassis.subject_keys import SubjectKeys
 from motet.client.answers import Answers, Sent
-from motet.client.contracts import newest
+from motet.client.contracts import every, newest
 from motet.client.directing import Directing
+from motet.client.disclosure import Disclosure
 from motet.client.events import Event, Listener, Tail, event_type
 from motet.client.leases.on_motet import Ear, MotetLeases
 from motet.client.outcome import Outcome, outcome_of
@@ -63,11 +66,17 @@ def timed_out(plan_id: str, timeout_seconds: float | None) -> PlanTimeout:
     )
 
 
+def disclosure(url: str, bootstrap: str, codec: Codec) -> Disclosure:
+    """What seals and opens, with the keys of a database."""
+    return Disclosure(SubjectKeys(url), partial(every, bootstrap, codec))
+
+
 class Client:
     """A connection to Kafka and the registry; a context manager, usable from several threads.
 
     Addresses come from the arguments, else from MOTET_KAFKA_BOOTSTRAP and MOTET_SCHEMA_REGISTRY_URL, else from the platform that runs
-    under `.motet`. Tenant, domain and agent are defaults for `submit`; `direct` has the commands about what is there (cancel, approve, settle
+    under `.motet`. With `subject_keys_url` (or MOTET_SUBJECT_KEYS_URL), a PostgreSQL, it seals personal arguments and opens personal results
+    (docs/personal.md). Tenant, domain and agent are defaults for `submit`; `direct` has the commands about what is there (cancel, approve, settle
     and others), `leases` those about leases.
     """
 
@@ -79,17 +88,20 @@ class Client:
         tenant: str = "default",
         domain: str = "default",
         agent: str = "python",
+        subject_keys_url: str | None = None,
     ) -> None:
         if bootstrap is None or registry_url is None:
             settings = configuration.load(**found_addresses())
             bootstrap = bootstrap or settings.kafka_bootstrap
             registry_url = registry_url or settings.schema_registry_url
+            subject_keys_url = subject_keys_url or settings.subject_keys_url
         self.bootstrap = bootstrap
         self.tenant, self.domain, self.agent = tenant, domain, agent
         from motet.chassis.registry import Registry  # noqa: PLC0415  commands that only read SQL need no client of the registry
 
         self.registry = Registry(registry_url)
         self.codec = Codec(self.registry)
+        self.disclosure = None if subject_keys_url is None else disclosure(subject_keys_url, bootstrap, self.codec)
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self.waiting: dict[str, list[Future[Outcome]]] = {}
@@ -141,7 +153,9 @@ class Client:
         )
 
     def submit_command(self, plan: SubmitPlan) -> Submitted:
-        """Submits a command that is ready."""
+        """Submits a command that is ready; its personal arguments are sealed, where this client has keys."""
+        if self.disclosure is not None:
+            plan = self.disclosure.plan(plan)
         try:
             plan_id = plan_id_of(plan)
             value = self.codec.encode(COMMANDS, plan)
@@ -261,6 +275,8 @@ class Client:
         outcome = outcome_of(record)
         if outcome is None:
             return
+        if self.disclosure is not None:
+            outcome = self.disclosure.outcome(record.meta.tenant, outcome)
         with self.lock:
             futures = self.waiting.pop(record.plan_id, [])
         for future in futures:
@@ -295,6 +311,8 @@ class Client:
         self.listener.close()
         self.ear.close()
         self.registry.close()
+        if self.disclosure is not None:
+            self.disclosure.close()
         with self.lock:
             futures = [future for group in self.waiting.values() for future in group]
             self.waiting.clear()

@@ -15,22 +15,29 @@ TOPIC: Final = "motet.contracts"
 
 
 def newest(bootstrap: str, codec: Codec) -> list[ToolContract]:
-    """The newest version of every tool's contract, by name. Raises LogUnreadable, RegistryUnavailable.
+    """The newest version of every tool's contract, by name. Raises as `every` does."""
+    found = every(bootstrap, codec)
+    return [found[place] for place in sorted((name, None) for name, version in found if version is None)]
+
+
+def every(bootstrap: str, codec: Codec) -> dict[tuple[str, int | None], ToolContract]:
+    """All contracts by name and version, the newest of a name under None as well. Raises LogUnreadable, RegistryUnavailable.
 
     Each partition has all of them, so that each shard of a host reads its own copy; the first is read here.
     """
     place = (TOPIC, 0)
-    found: dict[str, ToolContract] = {}
+    found: dict[tuple[str, int | None], ToolContract] = {}
     with closing(LogReader(bootstrap)) as log:
         bounds = log.bounds([place])[place]
         for batch in log.read({place: (bounds.begin, bounds.end)}):
             for message in batch:
                 record = readable(codec, message)
                 if isinstance(record, ToolContract):
-                    before = found.get(record.name)
+                    before = found.get((record.name, None))
                     if before is None or record.version >= before.version:
-                        found[record.name] = record
-    return [found[name] for name in sorted(found)]
+                        found[record.name, None] = record
+                    found[record.name, record.version] = record
+    return found
 
 
 def readable(codec: Codec, message: Message) -> object:

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 import jsonschema_rs
 
 from motet.chassis.canonical import canonical_json
+from motet.personal.text import HIDDEN, MARK
 from motet.plan.arguments import REFERENCE, refers
 from motet.plan.limits import Limits
 from motet.plan.spending import Vector
@@ -92,7 +93,9 @@ class Contract:
     def __init__(self, record: ToolContract) -> None:
         self.record = record
         schema = json.loads(record.arguments_schema)
-        self.validator = jsonschema_rs.validator_for(schema, retriever=refuse)
+        # Where something is personal and not sealed, the reason for refusing it must not repeat it.
+        hidden = HIDDEN if MARK in record.arguments_schema else None
+        self.validator = jsonschema_rs.validator_for(schema, retriever=refuse, mask=hidden)
         properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
         # A property's schema may be `true`.
         self.defaults = {
@@ -120,7 +123,8 @@ class Contract:
 
     def result_faults(self, result: Any) -> Iterator[str]:
         """What the result schema says against a result that somebody gives instead of the tool."""
-        validator = jsonschema_rs.validator_for(json.loads(self.record.result_schema), retriever=refuse)
+        hidden = HIDDEN if MARK in self.record.result_schema else None
+        validator = jsonschema_rs.validator_for(json.loads(self.record.result_schema), retriever=refuse, mask=hidden)
         for error in validator.iter_errors(result):
             place = "/".join(str(part) for part in error.instance_path)
             yield f"at /{place}: {error.message}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from motet.chassis import guard
+from motet.personal.sealing import Sealer
 from motet.records import EffectClass, Failure, FinishedCall, Invocation
 from motet.tools.failure import CRASHED, HEARTBEAT_LOST, STOPPED, TIMED_OUT, Cancelled, ToolFailed, TryAgain, Unclear
 
@@ -92,6 +94,13 @@ def cannot_tell(call: Invocation, end: guard.Raised) -> FinishedCall:
     why = failure("CANNOT_TELL", f"asked whether it happened, the tool cannot tell: {end.text}")
     delay = error.delay_seconds if isinstance(error, TryAgain) else None
     return FinishedCall(call.index, call.key, call.attempt, "IN_DOUBT", None, why, isinstance(error, TryAgain), delay)
+
+
+def hidden(end: FinishedCall, sealer: Sealer) -> FinishedCall:
+    """An end whose error says nothing of what was opened for the call."""
+    if end.error is None:
+        return end
+    return replace(end, error=replace(end.error, message=sealer.hidden(end.error.message)))
 
 
 def failure(code: str, message: str) -> Failure:

@@ -20,6 +20,7 @@ from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
+from motet.chassis.subject_keys import SubjectKeys
 from motet.modes import RESULTS, results_of
 from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
 from motet.tools import Contract, Toolset, held, intents
@@ -52,12 +53,13 @@ def declaration(toolset: Toolset, settings: Settings) -> Service:
     own, hop_schema = schemas_of(toolset.name)
 
     former: dict[int, Outside] = {}
+    keys = SubjectKeys(settings.keys_url)
 
     def start(opening: Opening) -> Host:
         left = intents.left(opening)
-        outside = Outside(toolset, opening, workers(), left, former.get(opening.partition))
+        outside = Outside(toolset, opening, workers(), keys, left, former.get(opening.partition))
         former[opening.partition] = outside
-        return Host(toolset, opening, outside, settings.open_effects)
+        return Host(toolset, opening, Inside(toolset, opening, keys), outside, settings.open_effects)
 
     @cache
     def workers() -> Workers:
@@ -120,13 +122,13 @@ def prepare_tables(url: str, schema: str, toolset: Toolset) -> None:
 class Host(Inert):
     """One shard of a tool service."""
 
-    def __init__(self, toolset: Toolset, opening: Opening, outside: Outside, limit: int) -> None:
+    def __init__(self, toolset: Toolset, opening: Opening, inside: Inside, outside: Outside, limit: int) -> None:
         self.toolset = toolset
         self.opening = opening
         self.limit = limit
         self.topic = f"motet.invocations.{toolset.name}"
         self.answers = Answers(opening.connection, opening.partition)
-        self.inside = Inside(toolset, opening)
+        self.inside = inside
         self.outside = outside
         self.log_time = LogTime()
         self.unpublished = self.contracts_to_publish()

@@ -11,11 +11,12 @@ import psycopg
 
 from motet.chassis import guard
 from motet.chassis.service import Opening, Received
+from motet.personal.sealing import Keys, Sealer
 from motet.records import FinishedCall, Invocation
 from motet.tools import held
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
-from motet.tools.ending import end_of, succeeded, unknown
+from motet.tools.ending import end_of, hidden, succeeded, unknown
 from motet.tools.failure import TIMED_OUT
 from motet.tools.intents import token_of
 from motet.tools.running import Running
@@ -39,9 +40,10 @@ AGAIN: Final = (
 class Inside:
     """Runs calls in the hop's transaction: all under one savepoint, and if one fails, each under its own."""
 
-    def __init__(self, toolset: Toolset, opening: Opening) -> None:
+    def __init__(self, toolset: Toolset, opening: Opening, keys: Keys) -> None:
         self.toolset = toolset
         self.opening = opening
+        self.keys = keys
 
     def run(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
         """The ends of calls, in order."""
@@ -58,14 +60,15 @@ class Inside:
     def together(self, work: list[tuple[Received, Invocation]]) -> list[tuple[Received, FinishedCall]]:
         """All calls under one savepoint; any failure undoes all."""
         with self.opening.connection.transaction():
-            return [(received, self.one(received, call)) for received, call in work]
+            return [(received, self.one(received, call, self.running(received, call))) for received, call in work]
 
     def alone(self, received: Received, call: Invocation) -> FinishedCall:
         """One call under a savepoint of its own."""
+        running = self.running(received, call)
 
         def inside() -> FinishedCall:
             with self.opening.connection.transaction():
-                return self.one(received, call)
+                return self.one(received, call, running)
 
         try:
             end = guard.contain(inside, (Overdue, *AGAIN))
@@ -77,19 +80,21 @@ class Inside:
         if self.opening.connection.closed:
             # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
             raise end.error
-        if isinstance(end.error, VersionConflict):
-            return self.conflicted(call, end_of(call, "TRANSACTIONAL", end), end.error)
-        return end_of(call, "TRANSACTIONAL", end)
+        finished = hidden(end_of(call, "TRANSACTIONAL", end), running.sealer)
+        return self.conflicted(call, finished, end.error) if isinstance(end.error, VersionConflict) else finished
 
     def conflicted(self, call: Invocation, end: FinishedCall, error: VersionConflict) -> FinishedCall:
         """The end of a call that met another version: it is tried again at that one, if its tool says that it means the same there."""
         tool = self.toolset.find(call.tool, call.contract_version)
         return replace(end, retry=tool is not None and tool.rereads, conflicts=(error.mismatch,))
 
-    def one(self, received: Received, call: Invocation) -> FinishedCall:
+    def running(self, received: Received, call: Invocation) -> Running:
+        """An attempt that begins now."""
+        return Running(self.limit(call), sealer=Sealer(self.keys, received.record.meta.tenant))
+
+    def one(self, received: Received, call: Invocation, running: Running) -> FinishedCall:
         """Runs one call within its time. Whatever the tool raises goes through."""
         source, seconds = received.record, self.limit(call)
-        running = Running(seconds)
         tenant, carried = source.meta.tenant, {one.resource: one.version for one in call.expected_versions}
         writer = Writer(tenant, source.plan_id, call.index, call.key, received.timestamp_ms)
         versions = Versions(InRows(self.opening.connection), writer, carried)

@@ -20,11 +20,12 @@ from typing import Final
 
 from motet.chassis import guard
 from motet.chassis.service import Opening, Received
+from motet.personal.sealing import Keys, Sealer
 from motet.records import FinishedCall, Invocation, InvokeCalls, StopCalls
 from motet.tools import held, intents
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
-from motet.tools.ending import HARMLESS, end_of, not_run, not_wanted, unknown
+from motet.tools.ending import HARMLESS, end_of, hidden, not_run, not_wanted, unknown
 from motet.tools.failure import CRASHED, HEARTBEAT_LOST, STOPPED
 from motet.tools.intents import Left, token_of
 from motet.tools.running import Running
@@ -64,9 +65,16 @@ class Outside:
     """
 
     def __init__(
-        self, toolset: Toolset, opening: Opening, workers: Workers, left: list[Left], former: Outside | None = None
+        self,
+        toolset: Toolset,
+        opening: Opening,
+        workers: Workers,
+        keys: Keys,
+        left: list[Left],
+        former: Outside | None = None,
     ) -> None:
         self.toolset = toolset
+        self.keys = keys
         self.opening = opening
         self.workers = workers
         self.open: dict[tuple[str, int], Work] = {}
@@ -274,13 +282,14 @@ class Outside:
 
     def perform(self, work: Work) -> None:
         """One effect and its end."""
-        running = Running(work.tool.timeout_seconds, work.tool.heartbeat_seconds, work.heard)
+        sealer = Sealer(self.keys, work.source.meta.tenant)
+        running = Running(work.tool.timeout_seconds, work.tool.heartbeat_seconds, work.heard, sealer)
         if not work.begin(running):
             return
         self.opening.reach("effect-started")
         end = guard.contain(partial(call_tool, self.toolset, work.call, self.context(work, running), self.workers.loop))
         self.opening.reach("effect-done")
-        finished = end_of(work.call, work.tool.effect, end)
+        finished = hidden(end_of(work.call, work.tool.effect, end), sealer)
         if not work.finish(
             FinishedCall(
                 *(finished.index, finished.key, finished.attempt, finished.outcome, finished.result),

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import jsonschema_rs
 from pydantic import TypeAdapter
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
+from motet.personal.marks import NotAsDeclared, Seal, marks, sealed
 from motet.tools.failure import INVALID_RESULT, Unclear
 from motet.tools.json_schema import NO_SCHEMA, ContractSchema, canonical_schema, no_schema, refuse_reference
 from motet.tools.signature import ABSENT
+
+# An error's text has the value in it, which may be personal before anybody sealed it.
+UNSAID: Final = "what it returned has personal values, and is not shown"
 
 
 class Results(Protocol):
@@ -24,8 +28,12 @@ class Results(Protocol):
 
     schema_text: str
 
-    def write(self, result: object) -> str:
-        """A result's canonical JSON. Raises ToolFailed INVALID_RESULT."""
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whose personal values a result may have, as templates."""
+
+    def write(self, result: object, seal: Seal) -> str:
+        """A result's canonical JSON, personal values sealed. Raises ToolFailed INVALID_RESULT."""
 
 
 class DerivedResults:
@@ -47,15 +55,21 @@ class DerivedResults:
         self.schema_text = canonical_schema(f"{where}: the schema of its result", schema)
         self._promise = Promise(self.schema_text)
 
-    def write(self, result: object) -> str:
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """As the schema says."""
+        return self._promise.subjects
+
+    def write(self, result: object, seal: Seal) -> str:
         """Refuses a result that is not of the type which the contract promises."""
         try:
             value = self._adapter.dump_python(result, mode="json", by_alias=True, warnings="error")
         # Pydantic's own error is one, and so is what it raises for a value that is too deep.
         except ValueError as error:
-            raise Unclear(f"the tool did not return what it declares: {_sentence(error)}", INVALID_RESULT) from error
+            said = _sentence(error) if not self._promise.subjects else UNSAID
+            raise Unclear(f"the tool did not return what it declares: {said}", INVALID_RESULT) from error
         # Pydantic lets through what only validation looks at: an absent key, a word that no Literal has, a limit.
-        return self._promise.keep(value)
+        return self._promise.keep(value, seal)
 
 
 class GivenResults:
@@ -65,19 +79,31 @@ class GivenResults:
         self.schema_text = canonical_schema(f"{where}: result_schema", schema)
         self._promise = Promise(self.schema_text)
 
-    def write(self, result: object) -> str:
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """As the schema says."""
+        return self._promise.subjects
+
+    def write(self, result: object, seal: Seal) -> str:
         """Refuses a result that breaks the schema."""
-        return self._promise.keep(result)
+        return self._promise.keep(result, seal)
 
 
 class Promise:
     """A result's schema as the contract publishes it: what is written keeps to it, whoever wrote the function."""
 
     def __init__(self, schema_text: str) -> None:
-        self._validator = jsonschema_rs.Draft202012Validator(json.loads(schema_text), retriever=refuse_reference)
+        self._schema = json.loads(schema_text)
+        self._validator = jsonschema_rs.Draft202012Validator(self._schema, retriever=refuse_reference)
+        self.subjects = tuple(dict.fromkeys(mark["subject"] for mark in marks(self._schema)))
 
-    def keep(self, value: object) -> str:
+    def keep(self, value: object, seal: Seal) -> str:
         """A value's canonical JSON, checked as a reader will see it. Raises ToolFailed INVALID_RESULT."""
+        if self.subjects:
+            try:
+                value = sealed(self._schema, value, seal)
+            except NotAsDeclared as error:
+                raise Unclear(f"the result breaks the tool's result_schema: {error}", INVALID_RESULT) from error
         try:
             text = canonical_json(value)
         except NotCanonical as error:
@@ -86,7 +112,8 @@ class Promise:
             self._validator.validate(json.loads(text))
         except jsonschema_rs.ValidationError as error:
             place = "/".join(str(part) for part in error.instance_path)
-            message = f"the result breaks the tool's result_schema at /{place}: {error.message}"
+            said = error.message if not self.subjects else UNSAID
+            message = f"the result breaks the tool's result_schema at /{place}: {said}"
             raise Unclear(message, INVALID_RESULT) from error
         except ValueError as error:
             # The validator follows a value so far and no further.

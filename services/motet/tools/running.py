@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from motet.chassis.canonical import canonical_json
+from motet.personal.sealing import Sealer
 from motet.records import Amounts
 from motet.tools.cost import Cost, micros_of
 from motet.tools.failure import HEARTBEAT_LOST, TIMED_OUT
@@ -24,7 +25,8 @@ class Running:
     """An attempt's limits, its heartbeats, what it spent, and whether it was told to stop. All of it from any thread.
 
     `seconds` is the attempt's limit and `heartbeat_seconds` how long it may say nothing, both None for no limit; they count from now, by
-    the monotonic clock. `heard` gets each progress as canonical JSON, on the thread of the tool that says it.
+    the monotonic clock. `heard` gets each progress as canonical JSON, on the thread of the tool that says it. `sealer` opens and seals the
+    call's personal values.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Running:
         seconds: float | None = None,
         heartbeat_seconds: float | None = None,
         heard: Callable[[str], None] = lambda _: None,
+        sealer: Sealer | None = None,
     ) -> None:
         self.began = time.monotonic()
         self.seconds = seconds
         self.heartbeat_seconds = heartbeat_seconds
+        self.sealer = Sealer(None, "") if sealer is None else sealer
         # When the tool said something last.
         self.beaten = self.began
         self._heard = heard
@@ -91,7 +95,7 @@ class Running:
 
         Raises ValueError for progress that no record could carry.
         """
-        text = None if progress is None else canonical_json(progress)
+        text = None if progress is None else self.sealer.hidden(canonical_json(progress))
         size = 0 if text is None else len(text.encode())
         if size > PROGRESS_BYTES:
             raise ValueError(

@@ -12,12 +12,14 @@ from typing import Any, cast
 
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
+from motet.personal import marks
 from motet.records import EffectClass
 from motet.tools.arguments import Arguments, DerivedArguments, GivenArguments, arguments_text
 from motet.tools.claims import claims, leases, slots
 from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
+from motet.tools.disclosing import opened, sealing
 from motet.tools.event_loop import EventLoopThread, within
 from motet.tools.failure import INVALID_RESULT, Cancelled, ToolFailed, TryAgain, Unclear, exited
 from motet.tools.held import Held
@@ -48,6 +50,9 @@ class Tool:
             if declaration.result_schema is None
             else GivenResults(where, declaration.result_schema)
         )
+        arguments_schema = self._arguments.schema
+        marks.check(f"{where}: its arguments", arguments_schema, arguments_schema)
+        marks.check(f"{where}: its result", json.loads(self._results.schema_text), arguments_schema)
         self._contract = Contract(
             name=f"{toolset}.{function_name}",
             version=declaration.version,
@@ -126,7 +131,8 @@ class Tool:
         does and for an async tool beyond its limit; TryAgain for the tool's `retry_on`; and whatever else the function raises. Without a
         `loop` an async function gets one of its own for this call.
         """
-        return self._results.write(self._answer(self.function, arguments, context, loop, given=self._wants_context))
+        answer = self._answer(self.function, arguments, context, loop, given=self._wants_context)
+        return self._results.write(answer, sealing(arguments, context.running.sealer))
 
     def reconcile(self, arguments: str, context: Context, loop: EventLoopThread | None = None) -> str | None:
         """Asks whether a former attempt happened: its result as canonical JSON, or None if it did not.
@@ -137,7 +143,7 @@ class Tool:
             raise ConfigurationError(f"{self.name} has no reconcile function; only a reconcilable tool has one")
         answer = self._answer(self._reconcile, arguments, context, loop, given=self._reconcile_wants_context)
         if isinstance(answer, Happened):
-            return self._results.write(answer.result)
+            return self._results.write(answer.result, sealing(arguments, context.running.sealer))
         if isinstance(answer, DidNotHappen):
             return None
         raise Unclear(
@@ -155,7 +161,7 @@ class Tool:
         given: bool,
     ) -> Any:
         """What a function of the author's returns; `given` says whether it is given the context."""
-        keywords = self._arguments.read(arguments)
+        keywords = self._arguments.read(opened(arguments, self._results.subjects, context.running.sealer))
         positional = (context,) if given else ()
         try:
             answer = function(*positional, **keywords)

@@ -1,0 +1,194 @@
+"""The keys of subjects: a table of PostgreSQL, in the services' database or in one of its own, and nowhere in the log.
+
+Nothing is cached: a subject that was erased is erased for every process at once.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from motet.chassis.errors import MotetError
+from motet.personal.sealing import KEY_BYTES, Key, KeyErased, NoSuchKey
+
+T = TypeVar("T")
+
+MAXIMUM_CHARACTERS: Final = 500
+CONNECT_SECONDS: Final = 10
+TABLES: Final = """
+SELECT pg_advisory_xact_lock(hashtext('motet_subjects'));
+CREATE SCHEMA IF NOT EXISTS motet_subjects;
+CREATE TABLE IF NOT EXISTS motet_subjects.subject_key (
+    tenant text NOT NULL, subject text NOT NULL, key_id text NOT NULL UNIQUE, secret bytea,
+    made_at timestamptz NOT NULL DEFAULT now(), used_at timestamptz NOT NULL DEFAULT now(),
+    erased_at timestamptz, erased_by text, reason text,
+    PRIMARY KEY (tenant, subject), CHECK ((secret IS NULL) = (erased_at IS NOT NULL))
+);
+COMMENT ON TABLE motet_subjects.subject_key IS
+    'Keys of personal values, by tenant and subject. Whoever reads secrets reads the values; a row without one is of a subject that was erased.';
+"""
+# Two that make the first row of a subject have one key: the second one's is not taken.
+MAKE: Final = """
+INSERT INTO motet_subjects.subject_key (tenant, subject, key_id, secret) VALUES (%s, %s, %s, %s) ON CONFLICT (tenant, subject) DO NOTHING
+"""
+FIND: Final = "SELECT key_id, secret, erased_at, used_at < now() - interval '1 day' FROM motet_subjects.subject_key WHERE tenant = %s"
+BY_SUBJECT: Final = f"{FIND} AND subject = %s"
+BY_ID: Final = f"{FIND} AND key_id = %s"
+USED: Final = "UPDATE motet_subjects.subject_key SET used_at = now() WHERE key_id = %s"
+ERASE: Final = """
+UPDATE motet_subjects.subject_key SET secret = NULL, erased_at = now(), erased_by = %s, reason = %s
+WHERE tenant = %s AND erased_at IS NULL AND
+"""
+COUNT: Final = """
+SELECT count(*) FROM motet_subjects.subject_key WHERE tenant = %s AND erased_at IS NULL AND used_at < now() - %s
+"""
+ALL: Final = """
+SELECT tenant, subject, key_id, made_at, used_at, erased_at, erased_by, reason FROM motet_subjects.subject_key
+WHERE tenant = coalesce(%s, tenant) ORDER BY tenant, subject
+"""
+
+
+class KeysUnavailable(MotetError):
+    """The database with the keys does not answer. Whoever asked tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is known of a subject but for its secret."""
+
+    tenant: str
+    subject: str
+    key_id: str
+    made_at: datetime
+    used_at: datetime
+    erased_at: datetime | None
+    erased_by: str | None
+    reason: str | None
+
+
+class SubjectKeys:
+    """Keys in PostgreSQL; connects when it is asked first. Usable from several threads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.lock = threading.Lock()
+        self.connection: psycopg.Connection[Any] | None = None
+
+    def of(self, tenant: str, subject: str) -> Key:
+        """The key of a subject, made if there is none. Raises KeyErased, KeysUnavailable."""
+        if not subject or len(subject) > MAXIMUM_CHARACTERS or not subject.isprintable():
+            raise NoSuchKey(
+                f"{subject[:60]!r} is no subject: up to {MAXIMUM_CHARACTERS} characters that print, such as customer:42"
+            )
+
+        def asked(connection: psycopg.Connection[Any]) -> Key:
+            place = (tenant, subject)
+            row = connection.execute(BY_SUBJECT, place).fetchone()
+            if row is None:
+                connection.execute(MAKE, (*place, secrets.token_hex(16), secrets.token_bytes(KEY_BYTES)))
+                row = connection.execute(BY_SUBJECT, place).fetchone()
+            key_id, secret, erased_at, stale = row or ("", None, None, False)
+            if secret is None:
+                raise KeyErased(f"subject {subject} of tenant {tenant} was erased at {erased_at:%F %T %Z}")
+            if stale:
+                connection.execute(USED, (key_id,))
+            return Key(key_id, bytes(secret))
+
+        return self.ask(asked)
+
+    def named(self, tenant: str, key_id: str) -> Key:
+        """The key of an id. Raises KeyErased, NoSuchKey, KeysUnavailable."""
+
+        def asked(connection: psycopg.Connection[Any]) -> Key:
+            row = connection.execute(BY_ID, (tenant, key_id)).fetchone()
+            if row is None:
+                raise NoSuchKey(f"tenant {tenant} has no key {key_id}")
+            if row[1] is None:
+                raise KeyErased(f"the subject of key {key_id} was erased at {row[2]:%F %T %Z}")
+            return Key(key_id, bytes(row[1]))
+
+        return self.ask(asked)
+
+    def subjects(self, tenant: str | None = None) -> list[Subject]:
+        """Every subject, of one tenant or of all, by name."""
+
+        def asked(connection: psycopg.Connection[Any]) -> list[Subject]:
+            with connection.cursor(row_factory=class_row(Subject)) as cursor:
+                cursor.execute(ALL, (tenant,))
+                return cursor.fetchall()
+
+        return self.ask(asked)
+
+    def erase(self, tenant: str, subject: str, who: str, reason: str) -> Subject:
+        """Destroys a subject's key; a subject that was erased before stays as it is. Raises NoSuchKey if there is none such."""
+        self.destroy("subject = %s", (who, reason, tenant, subject))
+        found = [one for one in self.subjects(tenant) if one.subject == subject]
+        if not found:
+            raise NoSuchKey(
+                f"tenant {tenant} has no subject {subject!r}: nothing was ever sealed for it; `motet subjects list` has all"
+            )
+        return found[0]
+
+    def unused(self, tenant: str, since: timedelta) -> int:
+        """How many subjects of a tenant have a key with which nothing was sealed for so long, to a day."""
+
+        def asked(connection: psycopg.Connection[Any]) -> int:
+            row = connection.execute(COUNT, (tenant, since)).fetchone()
+            return int(row[0]) if row else 0
+
+        return self.ask(asked)
+
+    def expire(self, tenant: str, since: timedelta, who: str) -> int:
+        """Destroys the keys that `unused` counts; how many."""
+        return self.destroy("used_at < now() - %s", (who, f"unused for {since}", tenant, since))
+
+    def destroy(self, condition: str, values: tuple[object, ...]) -> int:
+        """Destroys keys, and has PostgreSQL write the table anew: the former rows would stay in its file until something else needs the room."""
+
+        def asked(connection: psycopg.Connection[Any]) -> int:
+            count = connection.execute(f"{ERASE} {condition}".encode(), values).rowcount
+            if count:
+                connection.execute("VACUUM (FULL) motet_subjects.subject_key")
+            return count
+
+        return self.ask(asked)
+
+    def ask(self, question: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Asks PostgreSQL; once more where a connection was lost, or the table is not there yet. Raises KeysUnavailable."""
+        with self.lock:
+            for last in (False, True):
+                try:
+                    return question(self.connected())
+                except psycopg.errors.UndefinedTable:
+                    if last:
+                        raise
+                    self.connected().execute(TABLES)
+                except psycopg.OperationalError as error:
+                    self.close()
+                    if last:
+                        said = " ".join(str(error).split())
+                        raise KeysUnavailable(
+                            f"the database with the subjects' keys does not answer: {said}"
+                        ) from error
+        raise KeysUnavailable("not reached: the second try returns or raises")
+
+    def connected(self) -> psycopg.Connection[Any]:
+        """The connection, opened if there is none."""
+        if self.connection is None or self.connection.closed:
+            self.connection = psycopg.connect(
+                self.url, autocommit=True, application_name="motet-subject-keys", connect_timeout=CONNECT_SECONDS
+            )
+        return self.connection
+
+    def close(self) -> None:
+        """Ends the connection, if there is one."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
