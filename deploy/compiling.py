@@ -25,7 +25,7 @@ from mypyc.build import mypycify
 from setuptools import setup
 
 from motet.chassis.avro_reading import module_of, text_of
-from motet.chassis.codec import every_schema, parse
+from motet.chassis.codec import newest_schemas, parse
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SERVICES: Final = ROOT / "services"
@@ -38,16 +38,25 @@ MODULES: Final = (
     "motet/audit/*.py",
     *(
         f"motet/chassis/{name}.py"
-        for name in ("avro_reading", "canonical", "clock", "codec", "lanes", "log_reader", "message")
+        for name in ("avro_readers", "avro_reading", "canonical", "clock", "codec", "lanes", "log_reader", "message")
     ),
 )
-# What reads the records of all schemas that are shipped: written out for the compiler, made when it is met otherwise.
+# Records of which every call has some. What reads them is long: all of them would take a compiler ten minutes.
+MOST: Final = (
+    "SubmitPlan",
+    "PlanAdmitted",
+    "InvokeCalls",
+    "CallsStarted",
+    "CallsFinished",
+    "CallsCommitted",
+    "PlanEnded",
+    "Merged",
+)
+# What reads them, written out for the compiler; it is made when it is met otherwise.
 READERS: Final = Path("motet") / "chassis" / "avro_readers.py"
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "MOTET_COMPILE_LEVEL"
 HIGHEST: Final = "3"
-# The readers are long and have no loops to speak of: a compiler that tries takes ten minutes for them, and they gain next to nothing.
-ENOUGH: Final = "0"
 DIGITS: Final = 16
 # Copies that are kept: a run that goes on from one is not to lose it.
 KEPT: Final = 4
@@ -63,7 +72,6 @@ def compile_in(directory: Path) -> None:
     with chdir(directory):
         READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
         files = sorted(str(file) for pattern in MODULES for file in Path().glob(pattern) if file.name != "__init__.py")
-        level = os.environ.get(LEVEL, HIGHEST)
         config = [
             "--config-file",
             str(ROOT / "pyproject.toml"),
@@ -75,8 +83,7 @@ def compile_in(directory: Path) -> None:
         said = StringIO()
         try:
             with redirect_stdout(said), redirect_stderr(said):
-                build([*config, *files], level)
-                build([*config, str(READERS)], min(level, ENOUGH))
+                build([*config, *files], os.environ.get(LEVEL, HIGHEST))
         except BaseException:
             sys.stderr.write(said.getvalue())
             raise
@@ -84,13 +91,12 @@ def compile_in(directory: Path) -> None:
 
 
 def texts_of_shipped() -> Iterator[str]:
-    """The functions that read each version of each record's schema into the newest."""
-    for versions in every_schema().values():
-        parsed = [parse(json.loads(text)) for text in versions]
-        for schema in parsed:
-            text = text_of(schema, None if schema == parsed[-1] else parsed[-1])
-            if text is not None:
-                yield text
+    """The functions that read the records of which there are most."""
+    for name, text in newest_schemas().items():
+        if name.rpartition(".")[2] in MOST:
+            written = text_of(parse(json.loads(text)), None)
+            if written is not None:
+                yield written
 
 
 def build(arguments: list[str], level: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,9 +15,11 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call
-from motet.projector import comparing
+from motet.projector import comparing, surface
 from motet.projector.past import PREFIX, tables_at
 from motet.projector.rebuild import live_ends
+from motet.projector.tables import TABLES
+from motet.projector.views import VIEWS
 from world import World
 
 SECONDS = 20.0
@@ -143,3 +147,75 @@ def test_two_at_once_build_it_once(told: World, settings: Settings) -> None:
 def kept(world: World) -> set[str]:
     """The schemas of moments."""
     return {name for (name,) in world.sql("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (PREFIX,))}
+
+
+@pytest.fixture
+def reader(told: World) -> Iterator[psycopg.Connection[Any]]:
+    """Somebody who has SQL and nothing else, and only reads."""
+    with psycopg.connect(told.addresses.postgres, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = on")
+        connection.execute(f"SET ROLE {surface.READER}".encode())
+        yield connection
+
+
+def moment_of(world: World, key: str, kind: str) -> datetime:
+    """When Kafka had an event of a plan."""
+    ((at,),) = world.sql(
+        "SELECT to_timestamp((l.hlc >> 16) / 1000.0) FROM motet.lineage AS l JOIN motet.plans AS p USING (plan_id) "
+        "WHERE p.tenant = %s AND p.idempotency_key = %s AND l.type = %s",
+        (world.tenant, key, kind),
+    )
+    assert isinstance(at, datetime)
+    return at
+
+
+def test_sql_alone_asks_for_a_moment(told: World, reader: psycopg.Connection[Any], settings: Settings) -> None:
+    """The procedure has it built by the projector; the functions say what `motet at` says, and a tenant sees its own rows."""
+    at = moment_of(told, "k1", "PlanEnded") + timedelta(milliseconds=1)
+    built = reader.execute("CALL motet_past.build(%s)", (at,)).fetchone()
+    with tables_at(settings, at, nothing) as past:
+        assert built == (past.schema,)
+        assert past.records == 0
+    asked = "SELECT idempotency_key, status FROM motet_past.plans(%s) WHERE tenant = %s"
+    found = dict(reader.execute(asked, (at, told.tenant)).fetchall())
+    assert found == statuses(told, past.schema)
+    assert {"k0", "k1"} <= set(found)
+    assert "k2" not in found
+    for one in (*TABLES, *VIEWS):
+        count = f"SELECT count(*) FROM motet_past.{one.name}(%s)"
+        assert (
+            reader.execute(count.encode(), (at,)).fetchone()
+            == reader.execute(f"SELECT count(*) FROM {past.schema}.{one.name}".encode()).fetchone()
+        )
+    reader.execute(f"RESET ROLE; SET ROLE {surface.TENANT_ROLE}".encode())
+    assert reader.execute(asked, (at, told.tenant)).fetchall() == []
+    reader.execute("SELECT set_config('motet.tenant', %s, false)", (told.tenant,))
+    assert dict(reader.execute(asked, (at, told.tenant)).fetchall()) == found
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        reader.execute("CALL motet_past.build(%s)", (at,))
+
+
+def test_a_moment_that_is_not_there_is_said(told: World, reader: psycopg.Connection[Any]) -> None:
+    """One that nobody asked for, one that was forgotten, one that is still to come, and a projector that does not run."""
+    never = datetime(2020, 1, 1, tzinfo=UTC)
+    with pytest.raises(psycopg.errors.RaiseException, match="are not there") as caught:
+        reader.execute("SELECT * FROM motet_past.plans(%s)", (never,))
+    assert "CALL motet_past.build" in (caught.value.diag.message_hint or "")
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="lies in the future"):
+        reader.execute("CALL motet_past.build(%s)", (datetime.now(UTC) + timedelta(hours=1),))
+    (schema,) = reader.execute("CALL motet_past.build(%s)", (never,)).fetchone() or ("",)
+    with psycopg.connect(told.addresses.postgres, autocommit=True) as owner:
+        owner.execute(f"DROP SCHEMA {schema} CASCADE".encode())
+    with pytest.raises(psycopg.errors.RaiseException, match="are not there"):
+        reader.execute("SELECT * FROM motet_past.plans(%s)", (never,))
+    assert reader.execute("CALL motet_past.build(%s)", (never,)).fetchone() == (schema,)
+    assert reader.execute("SELECT count(*) FROM motet_past.plans(%s)", (never,)).fetchone() == (0,)
+    told.running["projector"].stop()
+    try:
+        with pytest.raises(psycopg.errors.RaiseException, match="was not built within 1 s") as late:
+            reader.execute("CALL motet_past.build(%s, seconds => 1)", (never - timedelta(days=1),))
+        assert "motet status" in (late.value.diag.message_hint or "")
+    finally:
+        told.projector()
+    # It was asked for, and is built by who comes next.
+    reader.execute("CALL motet_past.build(%s)", (never - timedelta(days=1),))

@@ -7,6 +7,7 @@ the transaction is rolled back, the handler is thrown away and opened again from
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from motet.chassis.hop import Hop
+    from motet.chassis.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,12 @@ class Opening:
     clock: LogClock = field(default_factory=LogClock)
 
 
+def alone(settings: Settings) -> AbstractContextManager[None]:
+    """Beside most services nothing runs."""
+    _ = settings
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A service's declaration, checked against `schemas/topics.yaml` by a test."""
@@ -159,5 +167,7 @@ class Service:
     rules: int = 1
     # The version of code that is no part of the package, such as a toolset's.
     code: str = ""
+    # What a process of the service does beside its shards, from its start to its end.
+    beside: Callable[[Settings], AbstractContextManager[None]] = alone
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

@@ -20,7 +20,9 @@ def serve(
     from motet.chassis.loop import Loop  # noqa: PLC0415
 
     settings = find_settings()
-    Loop(service_named(service, settings), settings).run()
+    made = service_named(service, settings)
+    with made.beside(settings):
+        Loop(made, settings).run()
 
 
 @tools.command("serve")

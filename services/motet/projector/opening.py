@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import psycopg
@@ -12,6 +13,7 @@ from motet.chassis.service import Service
 from motet.chassis.settings import Settings
 from motet.projector import surface
 from motet.projector.handler import NAME, declaration
+from motet.projector.moments import building
 from motet.projector.rebuild import rebuild
 
 LOCK: Final = "SELECT pg_advisory_lock(hashtext('motet.upgrade'))"
@@ -25,7 +27,7 @@ def service(settings: Settings) -> Service:
     """
     if not surface.ensure(settings.postgres_url):
         build_anew(settings)
-    return declaration()
+    return replace(declaration(), beside=building)
 
 
 def build_anew(settings: Settings) -> None:
