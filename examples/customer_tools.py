@@ -32,5 +32,7 @@ def send(context: Context, customer: str, name: Annotated[str, Personal("custome
 
 @tools.tool(effect="idempotent")
 def proofread(customer: str, line: Annotated[str, Personal("customer:{customer}")]) -> int:
-    """Counts the letters of a line."""
+    """Counts the letters of a line on a customer's letter."""
+    if not customer:
+        raise ToolFailed("a letter is a customer's", code="NO_CUSTOMER")
     return len(line)

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 
 import fastavro
 
+from motet.audit.ledger import Ledgers
 from motet.audit.reading import Audit, audit
 from motet.chassis import lanes
 from motet.chassis.codec import PREFIX, Codec
@@ -82,9 +83,9 @@ class Recorded:
     def close(self) -> None:
         """Nothing is open."""
 
-    def audit(self, starts: Mapping[Place, int] = MappingProxyType({})) -> Audit:
-        """What an audit finds, from given offsets on."""
-        return audit(self, Codec(self.schemas), lambda _done, _all: None, starts)
+    def audit(self, starts: Mapping[Place, int] = MappingProxyType({}), ledgers: Ledgers | None = None) -> Audit:
+        """What an audit finds, from given offsets on, and beside the ledgers of tool services."""
+        return audit(self, Codec(self.schemas), lambda _done, _all: None, starts, ledgers)
 
     # -- as somebody who changes it ----------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import ends
 from causes import CAUSES
 from causes.stage import SECONDS, Stage, stage
 from ends import ROWS, Row
+from motet.audit.ledger_tables import LedgerTables
 from motet.audit.reading import audit
 from motet.chassis.codec import Codec
 from motet.chassis.log_reader import Bounds, LogReader
@@ -52,7 +53,7 @@ def test_an_audit_finds_nothing_wrong(stage: Stage, settings: Settings, before: 
     stage.world.await_no_lag("coordinator", "projector")
     log, registry = LogReader(settings.kafka_bootstrap), Registry(settings.schema_registry_url)
     try:
-        found = audit(log, Codec(registry), lambda *_: None)
+        found = audit(log, Codec(registry), lambda *_: None, ledgers=LedgerTables(settings.postgres_url))
     finally:
         log.close()
         registry.close()
@@ -60,6 +61,7 @@ def test_an_audit_finds_nothing_wrong(stage: Stage, settings: Settings, before: 
     own = [one for one in found.findings if one.offset >= before.get((one.topic, one.partition), nothing).end]
     assert own == []
     assert found.rules["compensations"].checked > 0
+    assert found.rules["ledgers"].checked > 0
 
 
 @pytest.mark.last

@@ -23,6 +23,7 @@ from motet.audit.ends import Ends as PlanEnds
 from motet.audit.fencing import Fencing
 from motet.audit.history import History
 from motet.audit.lanes import Lanes
+from motet.audit.ledger import Ledger
 from motet.audit.rule import Found, Rule
 from motet.audit.stored import Stored
 from motet.audit.tenants import Tenants
@@ -79,6 +80,12 @@ class Auditor:
             for kind, hear in rule.hears().items():
                 self.hears.setdefault(kind, []).append(hear)
         self.hears.setdefault("InvokeCalls", []).append(self.approvals.ran)
+
+    def compare_with(self, rule: Ledger) -> None:
+        """One more rule: the ledgers of tool services are there as well."""
+        self.rules = (*self.rules, rule)
+        for kind, hear in rule.hears().items():
+            self.hears.setdefault(kind, []).append(hear)
 
     def take(self, message: Message) -> None:
         """The next record."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from motet.audit.auditor import Auditor
 from motet.audit.finding import Finding
+from motet.audit.ledger import REPORTS, Ledger, Ledgers
 from motet.audit.merging import Merge
 from motet.audit.topics import Kept, kept
+from motet.chassis.errors import Undecodable
 from motet.chassis.provision import catalog, entry
 
 if TYPE_CHECKING:
@@ -107,11 +110,16 @@ class Span:
 class NumberAudit:
     """One partition number of a log."""
 
-    def __init__(self, done: Audit, codec: Codec, topics: Mapping[str, Kept], span: Span) -> None:
+    def __init__(
+        self, done: Audit, codec: Codec, topics: Mapping[str, Kept], span: Span, ledger: Ledger | None
+    ) -> None:
         self.done = done
+        self.ledger = ledger
         self.span = span
         self.auditor = Auditor(codec.datum, topics, catalog()[0], span.end_of, self.found)
         self.auditor.begins({topic: start for (topic, _), (start, _) in span.ranges.items() if start}, span.since)
+        if ledger is not None:
+            self.auditor.compare_with(ledger)
         for rule in self.auditor.rules:
             done.rules.setdefault(rule.name, RuleCount(rule.name, (type(rule).__doc__ or "").strip()))
 
@@ -130,6 +138,8 @@ class NumberAudit:
                 read(auditor.events)
         read(auditor.events)
         self.resolve(log, auditor)
+        if self.ledger is not None:
+            self.settle(log, self.ledger)
         auditor.end()
         self.count(auditor)
 
@@ -145,6 +155,17 @@ class NumberAudit:
                     auditor.know_again(message)
                     if not wanted:
                         return
+
+    def settle(self, log: Log, ledger: Ledger) -> None:
+        """What came into a ledger since is reported behind what was read."""
+        places = [place for place in self.span.ranges if place[0] in REPORTS]
+        now = log.bounds(places) if ledger.unreported else {}
+        behind = {place: (self.span.ranges[place][1], bounds.end) for place, bounds in now.items()}
+        for batch in log.read(behind) if behind else ():
+            for message in batch:
+                with suppress(Undecodable):
+                    ledger.late(self.auditor.decode(message.value)[1])
+        ledger.settle()
 
     def count(self, auditor: Auditor) -> None:
         """Adds what was looked at."""
@@ -162,10 +183,15 @@ class NumberAudit:
 
 
 def audit(
-    log: Log, codec: Codec, report: Callable[[int, int], None], starts: Mapping[Place, int] = MappingProxyType({})
+    log: Log,
+    codec: Codec,
+    report: Callable[[int, int], None],
+    starts: Mapping[Place, int] = MappingProxyType({}),
+    ledgers: Ledgers | None = None,
 ) -> Audit:
     """Reads everything that the log has now and checks it; `report` is told how many records were read, and of how many.
 
+    With `ledgers` those of tool services are compared as well; what is not read of the log is not looked for in them, nor they in it.
     Of partitions in `starts` what stands below an offset is not read; plans that were admitted before the last such record are not judged.
     """
     began = time.monotonic()
@@ -173,7 +199,7 @@ def audit(
     collects = gc.isenabled()
     gc.disable()
     try:
-        done = audited(log, codec, report, starts)
+        done = audited(log, codec, report, starts, ledgers)
     finally:
         if collects:
             gc.enable()
@@ -181,7 +207,13 @@ def audit(
     return done
 
 
-def audited(log: Log, codec: Codec, report: Callable[[int, int], None], starts: Mapping[Place, int]) -> Audit:
+def audited(
+    log: Log,
+    codec: Codec,
+    report: Callable[[int, int], None],
+    starts: Mapping[Place, int],
+    ledgers: Ledgers | None,
+) -> Audit:
     """The same, without its time."""
     done = Audit()
     places = log.places()[1]
@@ -195,11 +227,16 @@ def audited(log: Log, codec: Codec, report: Callable[[int, int], None], starts: 
     for number in sorted({place[1] for place in places}):
         ranges = {place: (begins[place], known[place].end) for place in places if place[1] == number}
         before = done.events
-        one = NumberAudit(done, codec, topics, Span(ranges, since, judged, known))
+        # After the ends: what is judged had its row before it was published.
+        ledger = None if ledgers is None else Ledger(done.take, *ledgers.rows(number))
+        if ledger is not None:
+            ledger.partial = any(start for start, _ in ranges.values())
+        one = NumberAudit(done, codec, topics, Span(ranges, since, judged, known), ledger)
         one.run(log, topics, lambda read, before=before: report(before + read, total))  # type: ignore[misc]
-    done.left_out.append(
-        "whether the ledgers of tool services have the same effects: they are tables, and this reads topics"
-    )
+    if ledgers is None:
+        done.left_out.append(
+            "whether the ledgers of tool services have the same effects: they are tables, which --ledgers reads as well"
+        )
     truncated = sorted(f"{topic}:{number}" for (topic, number), one in known.items() if one.begin)
     if truncated:
         done.left_out.append(

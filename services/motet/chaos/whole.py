@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from motet.audit.ledger_tables import LedgerTables
 from motet.audit.reading import audit
 from motet.chaos.stage import Stage
 from motet.chassis import lanes
@@ -40,7 +41,7 @@ def judge(stage: Stage) -> Iterator[str]:
 def audited(stage: Stage) -> Iterator[str]:
     """The audit of every topic from its first record; what a fault itself wrote there by another hand it names, and that is right."""
     with closing(LogReader(stage.addresses.kafka)) as log, closing(Registry(stage.addresses.registry)) as registry:
-        found = audit(log, Codec(registry), lambda *_: None)
+        found = audit(log, Codec(registry), lambda *_: None, ledgers=LedgerTables(stage.addresses.postgres))
     wrong = [one for one in found.findings if one.where not in stage.poisoned]
     for one in wrong[:TOLD]:
         yield f"audit, {one.rule}: {one.where}: {one.said}"

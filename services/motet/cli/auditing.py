@@ -43,6 +43,12 @@ def audit(
     archive: Annotated[
         Path | None, typer.Option("--archive", help="Reads the files of this archive instead: no Kafka, no registry.")
     ] = None,
+    ledgers: Annotated[
+        bool,
+        typer.Option(
+            "--ledgers", help="Also compares the effects with the ledgers of tool services, tables in PostgreSQL."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Reads every topic from its first record and verifies it: schemas, lanes, digests, causes, ends, effects, approvals, tokens, tenants.
@@ -50,6 +56,7 @@ def audit(
     It only reads, and asks no service. The exit code is 0 if nothing is wrong, 1 if something is, 2 if the log could not be read.
     """
     from motet.audit import reading  # noqa: PLC0415
+    from motet.audit.ledger_tables import LedgerTables  # noqa: PLC0415
     from motet.audit.picture import page  # noqa: PLC0415
 
     if archive is not None and checkpoint is not None:
@@ -57,13 +64,18 @@ def audit(
             "--archive reads an archive from its beginning, and --from-checkpoint does not: give one of them"
         )
     begin = None if checkpoint is None else signed(checkpoint, kept, public_key, settings())
+    if ledgers and checkpoint is not None:
+        raise ConfigurationError(
+            "--ledgers compares whole ledgers, and --from-checkpoint reads a part of the log: give one"
+        )
+    tables = LedgerTables(settings().postgres_url) if ledgers else None
     starts = {} if begin is None else {place: head.next_offset for place, head in begin.by_place().items()}
     with ExitStack() as stack:
         log, codec = kept_log(archive) if archive is not None else live_log(stack)
         if begin is not None:
             refuse_other_cluster(begin, log)
         with watched("records", quiet=json) as report:
-            found = reading.audit(log, codec, report, starts)
+            found = reading.audit(log, codec, report, starts, tables)
         if begin is not None:
             found.left_out.append(
                 f"what stood before checkpoint {begin.number} of {written_time(begin.time_ms)}, and plans that began before it: "
