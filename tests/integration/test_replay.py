@@ -25,12 +25,14 @@ from motet.chassis.service import Service
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call
-from motet.conformance import rerun
+from motet.conformance import reading, rerun
 from motet.conformance.history import History
 from motet.conformance.shard_log import ShardLog
+from motet.tools import again, load
 from terminal import terminal
 from world import Process, World, with_topics
 
+FAULTS: Final = Path(__file__).parent / "fault_tools.py"
 PAGE: Final = (Path(__file__).resolve().parents[2] / "docs" / "replay.md").read_text()
 TOPICS: Final = {
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.contracts"),
@@ -106,6 +108,7 @@ def test_a_replay_decides_the_same(stage: Stage, tmp_path: Path) -> None:
         ("motet.events.PlanAdmitted", "record.deadline_at")
     }
     on_screen(stage, tmp_path / "recorded.avro")
+    tools_again(stage, settings)
 
 
 def all_again(settings: Settings, service: Service, history: History) -> list[ShardLog]:
@@ -116,6 +119,19 @@ def all_again(settings: Settings, service: Service, history: History) -> list[Sh
             assert compared.difference is None, str(compared.difference)
             assert (compared.records, compared.later) == (len(again.logs[number].published), 0)
         return again.logs
+
+
+def tools_again(stage: Stage, settings: Settings) -> None:
+    """The tool service: what its transactional tools do is done again; what others did outside is taken from the log, and done by nobody."""
+    toolset = load(str(FAULTS))
+    asked = stage.witness.requests()
+    service = again.service(toolset, settings)
+    history = reading.read(settings, [service.name], service)
+    logs = all_again(settings, service, history)
+    assert sum(len(log.exogenous) for log in logs) > 50
+    assert sum(len(log.published) - len(log.exogenous) for log in logs) > 4
+    assert stage.witness.requests() == asked
+    rerun.drop_schema(settings, again.schema_again(toolset.name))
 
 
 def on_screen(stage: Stage, file: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from motet.chassis.job import Job
 from motet.chassis.log_clock import LogClock
-from motet.records import Command, Meta
+from motet.records import Command, Meta, Record
 
 if TYPE_CHECKING:
     import psycopg
@@ -70,6 +70,12 @@ class Handler(Protocol):
     def close(self) -> None:
         """The shard is given up or the process stops."""
 
+    def foretold(self, facts: Sequence[Record]) -> None:
+        """In a replay, before a batch: what the log has that follows from it, for what time alone decided."""
+
+    def told(self, fact: Record, hop: Hop) -> Record:
+        """In a replay: something that no input caused, as it was published. The handler goes on from it, and says what it is today."""
+
 
 class Inert:
     """Answers for handlers that need no effects outside the transaction: inherit it and write `handle`."""
@@ -96,6 +102,13 @@ class Inert:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def foretold(self, facts: Sequence[Record]) -> None:
+        """Time decides nothing here."""
+
+    def told(self, fact: Record, hop: Hop) -> Record:  # noqa: ARG002  the protocol's
+        """What comes back as an input is decided about then."""
+        return fact
 
 
 def everything(command: Command | None) -> bool:  # noqa: ARG001  whatever it is
@@ -138,6 +151,12 @@ class Opening:
     clock: LogClock = field(default_factory=LogClock)
 
 
+def as_decided(today: Record, was: Record) -> Record:
+    """Most records say of no time how long it was."""
+    _ = was
+    return today
+
+
 def alone(settings: Settings) -> AbstractContextManager[None]:
     """Beside most services nothing runs."""
     _ = settings
@@ -169,5 +188,7 @@ class Service:
     code: str = ""
     # What a process of the service does beside its shards, from its start to its end.
     beside: Callable[[Settings], AbstractContextManager[None]] = alone
+    # What a record says of time that was measured when it was made is taken, in a replay, from the one that was published.
+    measured: Callable[[Record, Record], Record] = as_decided
     # Statements that every new connection runs, such as a tool's own search path.
     options: tuple[str, ...] = field(default=())

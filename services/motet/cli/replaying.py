@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -15,6 +17,8 @@ from motet.cli.hosted import service_named
 from motet.cli.output import JsonOption, console, show, table
 
 if TYPE_CHECKING:
+    from motet.chassis.service import Service
+    from motet.chassis.settings import Settings
     from motet.conformance.differing import Difference
     from motet.conformance.rerun import Compared
 
@@ -22,6 +26,8 @@ DIFFERENT: Final = 1
 # What decides. A projection decides nothing: `motet rebuild` compares it.
 DECIDING: Final = ("coordinator", "agents", "leases")
 TOOLS: Final = "tools-"
+# What the name of a module has, or that of a file, and no service's.
+MODULE: Final = (".", "/", ":", "_")
 RECOVERED: Final = (*DECIDING, "projector", "checkpoints", "tools-TOOLSET")
 
 
@@ -36,7 +42,9 @@ def record(file: Annotated[Path, typer.Argument(help="Where to write: an Avro ob
 
 
 def replay(
-    service: Annotated[str, typer.Argument(help="coordinator, agents or leases")],
+    service: Annotated[
+        str, typer.Argument(help="coordinator, agents, leases, or a toolset: package.module or file.py")
+    ],
     shard: Annotated[int | None, typer.Option("--shard", min=0, help="This shard only.")] = None,
     history: Annotated[
         Path | None, typer.Option("--history", help="A file that `motet record` wrote, in place of Kafka.")
@@ -45,25 +53,42 @@ def replay(
 ) -> None:
     """Feeds a service what it took once more, and compares what it would publish with what it did publish, byte for byte.
 
-    Its rows go to a schema of their own, which is dropped at the end. The exit code is 1 if anything differs.
+    Its rows go to a schema of their own, which is dropped at the end; so do a toolset's. Of its tools the transactional ones run again, on empty
+    tables; what others did outside happened once, and is taken from the log. The exit code is 1 if anything differs.
     """
     from motet.conformance import archive, reading, rerun  # noqa: PLC0415
 
-    settings = find_settings()
-    if history is None:
-        declared = service_named(service, settings, DECIDING)
-        found = reading.read(settings, [service], declared)
-    else:
-        found = archive.read(history)
-        settings = found.settings_with(settings)
-        declared = service_named(service, settings, DECIDING)
-    if shard is not None and shard >= found.partitions:
-        raise ConfigurationError(f"shard {shard} is none: there are 0 to {found.partitions - 1}")
-    with rerun.run_again(settings, declared, found) as again:
-        compared = [again.shard(number) for number in range(found.partitions) if shard in (None, number)]
+    settings, recorded = find_settings(), None
+    if history is not None:
+        recorded = archive.read(history)
+        settings = recorded.settings_with(settings)
+    with declared_again(service, settings) as declared:
+        found = recorded or reading.read(settings, [declared.name], declared)
+        if shard is not None and shard >= found.partitions:
+            raise ConfigurationError(f"shard {shard} is none: there are 0 to {found.partitions - 1}")
+        with rerun.run_again(settings, declared, found) as again:
+            compared = [again.shard(number) for number in range(found.partitions) if shard in (None, number)]
     tell(compared, json=json)
     if not all(one.equal for one in compared):
         raise typer.Exit(DIFFERENT)
+
+
+@contextmanager
+def declared_again(service: str, settings: Settings) -> Iterator[Service]:
+    """A service to run again: one of Motet's, or that of a toolset's module, whose tables are there until the block ends."""
+    if service in DECIDING or not any(mark in service for mark in MODULE):
+        yield service_named(service, settings, DECIDING)
+        return
+    from motet.conformance.rerun import drop_schema  # noqa: PLC0415
+    from motet.tools import again, load  # noqa: PLC0415
+
+    toolset = load(service)
+    own = again.schema_again(toolset.name)
+    drop_schema(settings, own)
+    try:
+        yield again.service(toolset, settings)
+    finally:
+        drop_schema(settings, own)
 
 
 def recover(

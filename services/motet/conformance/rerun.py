@@ -22,12 +22,13 @@ from motet.chassis.errors import ConfigurationError, Undecodable
 from motet.chassis.hop import MERGES, Hop, Row, Tools
 from motet.chassis.identity import derived_id
 from motet.chassis.message import Message
-from motet.chassis.service import Handler, Opening, Received, Service
+from motet.chassis.repairs import REPAIRS
+from motet.chassis.service import Handler, Opening, Received, Service, as_decided
 from motet.chassis.settings import Settings
 from motet.conformance.differing import Difference, difference
 from motet.conformance.history import History, RecordedSchemas
 from motet.conformance.shard_log import Place, Said, ShardLog, logs_of
-from motet.records import Command, Meta
+from motet.records import Command, Merged, Meta, Record
 
 # What says something about the database and not about a record.
 DATABASE: Final = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -70,6 +71,8 @@ class Rerun:
         self.logs = logs_of(history.messages, service, self.codec, history.partitions)
         database.migrate(settings.postgres_url, schema, service.migrations)
         self.connection = database.connect(settings.postgres_url, schema, "motet-replay")
+        for option in service.options:
+            self.connection.execute(option.encode())
         code = code_version.of_process(settings.code_version, service.code)
         self.tools = Tools(service, history.partitions, self.codec, self.connection, crashpoints.nothing, SILENT, code)
         self.replica = settings.replica
@@ -112,6 +115,7 @@ class ShardAgain:
         self.shard = shard.claim(rerun.connection, number, self.topics)
         self.handler = self.open()
         self.rules, self.code = rerun.service.rules, rerun.tools.code
+        self.decided: dict[str, list[Record]] | None = None
         self.seen: set[Place] = set()
         self.unpublished = 0
 
@@ -121,7 +125,7 @@ class ShardAgain:
         place = (rerun.service.name, self.number, rerun.history.partitions)
         owner = (self.shard.epoch, rerun.replica, self.shard.clock)
         opening = Opening(*place, rerun.connection, rerun.codec.decode, crashpoints.nothing, *owner)
-        return WithTime(rerun.service.open(opening), self.log)
+        return WithTime(rerun.service.open(opening), self.log, self.facts_of)
 
     def compare(self) -> Compared:
         """Everything that the log has of it, up to the first record that differs."""
@@ -154,6 +158,24 @@ class ShardAgain:
             first = min(left - later, key=lambda one: (one[0] != MERGES, one[2], one))
             parted = difference(codec, first, log.published[first], None)
         return self.done(len(later), parted)
+
+    @property
+    def ordered(self) -> list[str]:
+        """The topics whose records it takes, but for repairs of its own dead letters."""
+        return [topic for topic in self.topics if topic != REPAIRS]
+
+    def facts_of(self, cause: str) -> list[Record]:
+        """What the log has that follows from an input, of a service that leaves something to time."""
+        if len(self.ordered) > 1:
+            return []
+        if self.decided is None:
+            self.decided = {}
+            for said in self.log.published.values():
+                if not said.stamp.exogenous and said.topic != MERGES:
+                    record = self.rerun.codec.decode(said.value)
+                    if not isinstance(record, Command):
+                        self.decided.setdefault(record.meta.causation_id, []).append(record)
+        return self.decided.get(cause, [])
 
     @property
     def place(self) -> tuple[str, int]:
@@ -205,19 +227,27 @@ class ShardAgain:
 
     def rows(self) -> Iterator[Row]:
         """What it publishes, in order."""
+        yield from one_by_one(self) if len(self.ordered) == 1 else self.merged_rows()
+
+    def merged_rows(self) -> Iterator[Row]:
+        """The same of a service that wrote down how it merged its topics."""
         for merged in self.log.merges:
             yield from self.in_time()
-            self.decide_by(merged.rules)
-            self.code = merged.code_version
-            yield from self.hop(
-                [
-                    self.log.inputs[one.topic, offset]
-                    for one in merged.ranges
-                    for offset in range(one.from_offset, one.to_offset)
-                    if (one.topic, offset) in self.log.inputs
-                ]
-            )
+            yield from self.merge(merged)
         yield from self.in_time()
+
+    def merge(self, merged: Merged) -> list[Row]:
+        """A batch as it was taken."""
+        self.decide_by(merged.rules)
+        self.code = merged.code_version
+        return self.hop(
+            [
+                self.log.inputs[one.topic, offset]
+                for one in merged.ranges
+                for offset in range(one.from_offset, one.to_offset)
+                if (one.topic, offset) in self.log.inputs
+            ]
+        )
 
     def decide_by(self, version: int) -> None:
         """What is decided anew is decided by the rules of then. Raises ConfigurationError for rules that this code does not know."""
@@ -257,6 +287,32 @@ class ShardAgain:
 LOOK_AHEAD: Final = 100_000
 
 
+def one_by_one(again: ShardAgain) -> Iterator[Row]:
+    """What a service publishes that reads one topic, and so wrote down no batches but those with repairs.
+
+    Its records are taken one after the other, in their order, and what no input caused as soon as its cause was taken.
+    """
+    log, (topic,) = again.log, again.ordered
+    offsets = {again.event_id(one.value): offset for (name, offset), one in log.inputs.items() if name == topic}
+    waiting = sorted(offset for name, offset in log.inputs if name == topic)
+    merges = {merged.meta.event_id: merged for merged in log.merges}
+    taken = 0
+    while True:
+        while taken < len(waiting) and waiting[taken] < again.shard.offsets[topic]:
+            taken += 1
+        due = derived_id(*again.place, again.shard.next_position)
+        uncaused = log.exogenous.get(due)
+        cause = -1 if uncaused is None else offsets.get(again.cause(uncaused[0]), -1)
+        if due in merges:
+            yield from again.merge(merges[due])
+        elif uncaused is not None and (cause < again.shard.offsets[topic] or taken == len(waiting)):
+            yield from again.hop([])
+        elif taken < len(waiting):
+            yield from again.hop([log.inputs[topic, waiting[taken]]])
+        else:
+            return
+
+
 class HopAgain(Hop):
     """A hop that writes each record in the version of its schema in which the log has it."""
 
@@ -280,18 +336,32 @@ class HopAgain(Hop):
         """Gives a fact its position and its number on its lane."""
         number = self.shard.lanes_out.get((topic, destination), lanes.Place()).number + 1
         said = self.log.published.get((topic, destination, number))
-        if said is not None and said.value[: PREFIX.size] != value[: PREFIX.size]:
-            value = self.tools.codec.as_in(value, said.value)
+        if said is not None and said.value != value:
+            value = self.as_measured(topic, value, said.value)
+            if said.value[: PREFIX.size] != value[: PREFIX.size]:
+                value = self.tools.codec.as_in(value, said.value)
         super().append(topic, destination, key, value, kind, event_id, trace)
+
+    def as_measured(self, topic: str, value: bytes, was: bytes) -> bytes:
+        """A fact that says of time what was said then; as it is where that says something else."""
+        codec, measured = self.tools.codec, self.tools.service.measured
+        if measured is as_decided:
+            return value
+        try:
+            today, then = codec.decode(value), codec.decode(was)
+        except Undecodable:
+            return value
+        return codec.encode(topic, measured(today, then)) if type(today) is type(then) else value
 
 
 class WithTime:
     """A service's handler, whose timers come from the log: no clock of today decides what is due."""
 
-    def __init__(self, handler: Handler, log: ShardLog) -> None:
-        self.handler, self.log = handler, log
+    def __init__(self, handler: Handler, log: ShardLog, facts_of: Callable[[str], list[Record]]) -> None:
+        self.handler, self.log, self.facts_of = handler, log, facts_of
         self.give_up: Callable[[Received, str, Hop], bool] = handler.give_up
         self.committed, self.close, self.holds = handler.committed, handler.close, handler.holds
+        self.foretold, self.told = handler.foretold, handler.told
 
     @property
     def open_effects(self) -> int:
@@ -304,10 +374,11 @@ class WithTime:
 
     def handle(self, batch: Sequence[Received], hop: Hop) -> None:
         """Decides about a batch, and says what the log has behind it that no input caused."""
+        self.handler.foretold([fact for received in batch for fact in self.facts_of(received.cause)])
         self.handler.handle(batch, hop)
         while (found := self.log.exogenous.get(hop.next_event_id())) is not None:
             said, record = found
-            was: Any = record
+            was: Any = self.handler.told(record, hop)
             hop.exogenous = True
             meta = hop.meta(
                 *(was.meta.causation_id, was.meta.recorded_at, was.meta.tenant, was.meta.domain),
