@@ -9,7 +9,7 @@ COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)" MOTET_KAFKA_LIBS="
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check compiled test mutants demo bench simulate up down clean
+.PHONY: help setup check compiled motet test mutants demo bench simulate up down clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: setup ## Format, lint, types, import rules, dependencies, generated code:
 
 compiled: setup ## Makes build/compiled: the deciders compiled by mypyc, for `make bench` and `motet simulate`. Again only what changed.
 	@$(BIN)/python deploy/compiling.py >/dev/null
+
+motet: compiled ## Any command, compiled: ARGS="audit --ledgers", ARGS="rebuild". Worth it for long logs.
+	@$(COMPILED) $(BIN)/motet $(ARGS)
 
 test: check ## All checks and all tests, on real Kafka and PostgreSQL. ARGS="-k name" goes to pytest.
 	$(BIN)/python -m pytest $(ARGS)

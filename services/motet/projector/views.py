@@ -78,9 +78,12 @@ WHERE f.plan_id = c.plan_id AND f.index = c.index AND f.attempt = c.attempt AND 
 EVENTS: Final = View(
     "events",
     "Every committed event with its times. ORDER BY hlc, event_id puts each cause before its effects, whatever clocks said.",
-    """SELECT effect AS event_id, cause, type, tenant, domain, plan_id, hlc, to_timestamp((hlc >> 16) / 1000.0) AS hlc_at, recorded_at,
-extract(epoch FROM to_timestamp((hlc >> 16) / 1000.0) - recorded_at)::float8 AS ahead_seconds, partition, "offset"
-FROM {schema}.lineage WHERE topic = 'motet.events'""",
+    """SELECT l.effect AS event_id, l.cause, l.type, l.tenant, l.domain, l.plan_id, l.hlc, to_timestamp((l.hlc >> 16) / 1000.0) AS hlc_at,
+l.recorded_at, extract(epoch FROM to_timestamp((l.hlc >> 16) / 1000.0) - l.recorded_at)::float8 AS ahead_seconds, l.partition, l."offset",
+p.mode AS strategy, p.workflow, p.rules, coalesce(l.code_version, p.code_version) AS code_version,
+(SELECT array_agg(DISTINCT c.tool || '@' || c.contract_version ORDER BY c.tool || '@' || c.contract_version) FROM {schema}.calls AS c
+WHERE c.plan_id = l.plan_id) AS contracts
+FROM {schema}.lineage AS l LEFT JOIN {schema}.plans AS p ON p.plan_id = l.plan_id WHERE l.topic = 'motet.events'""",
     {
         "event_id": "The event's id.",
         "cause": "The id of the record that caused it, or topic:partition:offset of a command.",
@@ -94,6 +97,11 @@ FROM {schema}.lineage WHERE topic = 'motet.events'""",
         "ahead_seconds": "By how much its hybrid clock is ahead of that: more than a few seconds means that somebody's clock was.",
         "partition": "Where it stands in motet.events.",
         "offset": "Where it stands in its partition.",
+        "strategy": "Who coordinates its plan: ORCHESTRATED, CHOREOGRAPHED or HYBRID. Null if it is about no plan.",
+        "workflow": "The definition that its plan is an instance of.",
+        "rules": "The version of the rules that its plan is decided by.",
+        "code_version": "The code that made it, or else that admitted its plan; `motet.merges` has the code of every batch.",
+        "contracts": "The contracts that its plan was admitted by, tool@version each.",
     },
 )
 
