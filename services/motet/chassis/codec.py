@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -109,9 +110,12 @@ class Codec:
         fastavro.schemaless_writer(buffer, self.own[record.FULL_NAME], record.to_avro())
         return buffer.getvalue()
 
-    def decode(self, value: bytes | None) -> Record:
-        """The record in a message's value. Raises Undecodable; RegistryUnavailable passes through."""
+    def decode(self, value: bytes | None, without: Sequence[str] = ()) -> Record:
+        """The record in a message's value; lists `without` which it is wanted are empty. Raises Undecodable; RegistryUnavailable passes through."""
         kind, datum = self.datum(value)
+        for name in without:
+            if name in datum:
+                datum[name] = []
         try:
             return kind.from_avro(datum)
         except (ValueError, TypeError, LookupError) as error:

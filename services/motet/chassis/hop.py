@@ -153,7 +153,7 @@ class Hop:
             return None
         record = None
         try:
-            record = self.tools.codec.decode(message.value)
+            record = self.tools.codec.decode(message.value, source.without)
             key = door.present(key)
             if source.door:
                 door.check(message.topic, key, record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from motet.chassis import lanes
 from motet.chassis.codec import Codec
@@ -15,13 +15,25 @@ from motet.chassis.service import Received
 from motet.records import Command
 
 
+def whole(topic: str) -> Sequence[str]:
+    """Nothing of a record is left out."""
+    _ = topic
+    return ()
+
+
 class Replay:
     """All partitions of some topics, from the beginning. `advance` may be called again with later ends."""
 
     def __init__(
-        self, log: OpenLog, codec: Codec, topics: Sequence[str], unordered: frozenset[str] = frozenset()
+        self,
+        log: OpenLog,
+        codec: Codec,
+        topics: Sequence[str],
+        unordered: frozenset[str] = frozenset(),
+        without: Callable[[str], Sequence[str]] = whole,
     ) -> None:
         self.codec = codec
+        self.without = {topic: without(topic) for topic in topics}
         # Topics of which nothing waits behind what could not be handled.
         self.unordered = UNORDERED | unordered
         self.reached = {(topic, number): 0 for topic in topics for number in range(catalog()[0])}
@@ -65,7 +77,7 @@ class Replay:
         if self.given_up(place, (message.partition, key)):
             return None
         try:
-            record = self.codec.decode(message.value)
+            record = self.codec.decode(message.value, self.without[message.topic])
         except Undecodable:
             if message.topic not in self.unordered:
                 self.parked.add((message.partition, key))

@@ -26,12 +26,20 @@ TOPICS: Final = (
 )
 
 
+def unread(topic: str) -> tuple[str, ...]:
+    """What it makes nothing of: a record that only links has its causes beside its calls."""
+    return ("calls",) if topic in LINKING else ()
+
+
 def declaration() -> Service:
     """What the projector reads and writes."""
     return Service(
         name=NAME,
         # A projection does not depend on the order of its topics, so that nothing is journalled.
-        inputs=(*(Input(topic, ordered=topic not in LINKING) for topic in TOPICS), Input(REPAIRS, rank=1)),
+        inputs=(
+            *(Input(topic, ordered=topic not in LINKING, without=unread(topic)) for topic in TOPICS),
+            Input(REPAIRS, rank=1),
+        ),
         outputs=("motet.dead-letters",),
         gather_seconds=0.05,
         open=Projector,

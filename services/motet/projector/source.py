@@ -14,7 +14,7 @@ from motet.chassis.repairs import DEAD_LETTERS
 from motet.chassis.replay import Replay
 from motet.chassis.settings import Settings
 from motet.projector.fold import fold
-from motet.projector.handler import LINKING, NAME, TOPICS
+from motet.projector.handler import LINKING, NAME, TOPICS, unread
 from motet.projector.letters import Letters
 from motet.projector.writer import Writer
 
@@ -30,7 +30,7 @@ class Source:
         self.batch = batch
         self.registry = Registry(settings.schema_registry_url)
         codec = Codec(schemas_of(settings, self.registry))
-        self.replay = Replay(opened(settings), codec, TOPICS, frozenset(LINKING))
+        self.replay = Replay(opened(settings), codec, TOPICS, frozenset(LINKING), unread)
         self.letters = Replay(opened(settings), codec, (DEAD_LETTERS,))
 
     @property
