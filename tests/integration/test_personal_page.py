@@ -86,7 +86,7 @@ def policies(world: World, shell: Shell, directory: Path) -> None:
     shell.run("motet subjects seal customer:43 '\"Grace\"' --tenant acme")
     assert "\n0 subjects of tenant acme were erased" in shell.run(apply)
     world.sql(
-        "UPDATE motet_subjects.subject_key SET used_at = now() - interval '2 days' WHERE subject = 'customer:43' RETURNING 1"
+        "UPDATE motet_subjects.subject_key SET used_at = now() - interval '3 days' WHERE subject = 'customer:43' RETURNING 1"
     )
     assert "\n1 subjects of tenant acme would be erased" in shell.run(apply.replace("apply", "show"))
     assert "\n1 subjects of tenant acme were erased" in shell.run(apply)

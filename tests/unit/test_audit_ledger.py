@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import given
@@ -24,10 +24,15 @@ class InMemory:
 
     kept: dict[int, dict[str, dict[str, bytes]]]
     read_at_ms: int
+    waiting: dict[int, list[bytes]] = field(default_factory=dict)
 
     def rows(self, number: int) -> tuple[Mapping[str, Kept], int]:
         """As tables have them."""
         return self.kept.get(number, {}), self.read_at_ms
+
+    def outboxes(self, number: int) -> Iterator[bytes]:
+        """What is in them."""
+        yield from self.waiting.get(number, [])
 
 
 def reports(log: Recorded) -> list[tuple[Message, dict[str, Any]]]:
@@ -146,6 +151,11 @@ def test_what_is_reported_behind_what_was_read_is_no_difference() -> None:
     assert log.audit(ledgers=beside).findings == []
     assert asked[0] > 2
     log.bounds = bounds  # type: ignore[method-assign]
+    # Nor one that its service has not published: it died, or is about to.
+    log.by[message.topic, message.partition] = list(whole)
+    assert {rule for rule, _ in said(log.audit(ledgers=beside))} == {"ledgers"}
+    beside.waiting[message.partition] = [later.value or b""]
+    assert log.audit(ledgers=beside).findings == []
     log.by[message.topic, message.partition] = whole
     beside = ledgers(log)
     del beside.kept[message.partition][service_of(message)][call["key"]]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, StringConstraints
 from typing_extensions import TypedDict
 
 from motet.adapters import offered
@@ -25,7 +25,7 @@ from motet.tools import Context, Running, ToolFailed, Toolset
 
 META = Meta("e", "c", "x", "acme", "main", 1, 1_000_000, None)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=40),
+    st.none() | st.booleans() | st.integers(1 - 2**53, 2**53 - 1) | st.text(max_size=40),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -160,7 +160,7 @@ def test_who_has_no_keys_opens_nothing() -> None:
         with pytest.raises(NoSuchKey):
             unseal(keys, tenant, wrong)
     with pytest.raises(NoSuchKey, match="MOTET_SUBJECT_KEYS_URL"):
-        Sealer(None, "acme").opened({"a": [text]})
+        opened({"a": [text]}, Sealer(None, "acme").unseal)
     assert "secret" not in repr(keys.keys["acme", "guest:42"])
 
 
@@ -182,7 +182,7 @@ def test_no_piece_of_a_personal_text_is_left(secret: str, before: str, after: st
     assume(secret not in before + after and secret not in HIDDEN)
     keys = InMemory()
     sealer = Sealer(keys, "acme")
-    sealer.opened(sealer.seal("guest:42", {"name": [secret]}))
+    sealer.unseal(sealer.seal("guest:42", {"name": [secret]}))
     for said in (secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]):
         hidden = sealer.hidden(f"{before} {said} {after}")
         assert said not in hidden or len(said) < 8
@@ -251,3 +251,89 @@ def test_a_value_that_is_not_of_its_type_is_refused_without_being_said() -> None
     assert sealed(schema, {**ARGUMENTS, "name": reference}, sealing(InMemory()))["name"] == reference
     with pytest.raises(NotAsDeclared, match="must be known"):
         filled("guest:{guest}", {"guest": reference})
+
+
+class Plain(BaseModel):
+    """One without anything personal."""
+
+    kind: str
+
+
+class Mailed(BaseModel):
+    """One with."""
+
+    kind: str
+    mail: Annotated[str, Personal("guest:{guest}")]
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Plain | Mailed,
+        str | Annotated[str, Personal("guest:{guest}")],
+        Annotated[int, Personal("guest:{guest}")] | float,
+        dict[Annotated[str, StringConstraints(pattern="^a")], Mailed],
+    ],
+)
+def test_a_value_that_could_pass_by_is_refused(hint: Any) -> None:
+    """When the tool is declared: a type beside it that takes the value as it is, and a place where it is not looked for."""
+    tools = Toolset("desk")
+
+    def look_up(guest: str, who: str) -> None:
+        """Looks a guest up."""
+
+    look_up.__annotations__["who"] = hint
+    with pytest.raises(ConfigurationError, match="personal"):
+        tools.tool(effect="pure")(look_up)
+
+
+def test_what_is_whole_or_may_be_absent_is_fine() -> None:
+    """A union that is marked as one, and one with nothing else of its type; also where a result fills it in."""
+    tools = Toolset("desk")
+
+    @tools.tool(effect="pure")
+    def look_up(
+        guest: str,
+        who: Annotated[Plain | Mailed, Personal("guest:{guest}")],
+        name: Annotated[str, Personal("guest:{guest}")] | int | None = None,
+    ) -> str:
+        """Looks a guest up."""
+        return f"{guest} {type(who).__name__} {name}"
+
+    keys = InMemory()
+    given = {"guest": "42", "who": {"kind": "a", "mail": "ada@x"}, "name": "Ada"}
+    told = sealed(schema_of(tools), given, sealing(keys))
+    assert is_sealed(told["who"])
+    assert is_sealed(told["name"])
+    assert sealed(schema_of(tools), {**given, "name": 7}, sealing(keys))["name"] == 7
+    reference = {"$result": {"call": "c0", "pointer": "/name"}}
+    assert sealed(schema_of(tools), {**given, "name": reference}, sealing(keys))["name"] == reference
+
+
+def test_sealed_text_is_opened_where_it_is_marked_and_nowhere_else() -> None:
+    """A tool that says back what it is given would put it into the log."""
+    tools, keys = Toolset("desk"), InMemory()
+
+    @tools.tool(effect="pure")
+    def echo(guest: str, text: str, name: Annotated[str, Personal("guest:{guest}")]) -> str:
+        """Says it back."""
+        return f"{guest} {text} {len(name)}"
+
+    told = sealed(schema_of(tools), {"guest": "42", "text": "t", "name": "Ada"}, sealing(keys))
+    moved = {**told, "text": told["name"]}
+    context = Context.for_testing(running=Running(sealer=Sealer(keys, "acme")))
+    assert json.loads(next(iter(tools.tools)).run(json.dumps(moved), context)) == f"42 {told['name']} 3"
+
+
+def test_progress_and_names_of_resources_say_nothing_of_it() -> None:
+    """Progress stays JSON, numbers included; a resource that is named by a personal value is refused, for its name stands in tables."""
+    said: list[str] = []
+    sealer = Sealer(InMemory(), "acme")
+    sealer.seal("guest:42", ["Ada Lovelace", 1234])
+    running = Running(heard=said.append, sealer=sealer)
+    running.beat({"rows": 1234, "of": "Ada Lovelace", "left": 7})
+    assert [json.loads(one) for one in said] == [{"rows": HIDDEN, "of": HIDDEN, "left": 7}]
+    with pytest.raises(ToolFailed) as caught:
+        Context.for_testing(running=running).expect("guest:Ada Lovelace")
+    assert caught.value.code == "PERSONAL_NAME"
+    assert "Ada" not in str(caught.value)

@@ -73,6 +73,11 @@ def read_policy(path: Path) -> Policy:
         {str(name): time_of(path, str(name), text) for name, text in sections.get(section, {}).items()}
         for section in ("topics", "tenants")
     )
+    for name, time in tenants.items():
+        if time < timedelta(days=1):
+            raise ConfigurationError(
+                f"{path}: {name}: {time} is less than a day, and a subject's use is written down once a day: write 1d or more"
+            )
     return Policy(topics, tenants)
 
 

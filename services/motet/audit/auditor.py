@@ -52,6 +52,7 @@ class Auditor:
     def __init__(self, decode: Decode, topics: Mapping[str, Kept], partitions: int, ends: Ends, found: Found) -> None:
         self.decode = decode
         self.topics = topics
+        self.ledger: Ledger | None = None
         self.events = 0
         self.since = 0
         self.courses: dict[str, Course] = {}
@@ -84,6 +85,7 @@ class Auditor:
     def compare_with(self, rule: Ledger) -> None:
         """One more rule: the ledgers of tool services are there as well."""
         self.rules = (*self.rules, rule)
+        self.ledger = rule
         for kind, hear in rule.hears().items():
             self.hears.setdefault(kind, []).append(hear)
 
@@ -153,6 +155,8 @@ class Auditor:
             command = self.commands.answered(record)
         if record.kind == "ApprovalDecided":
             self.approvals.decided(record, command)
+        if self.ledger is not None and record.kind == "CallsFinished":
+            self.ledger.report(record)
         if plan_id and record.course is None and record.kind in OVERTAKING:
             self.keep(record)
             return

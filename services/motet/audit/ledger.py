@@ -6,7 +6,7 @@ asked, so a report that is judged was in its ledger before; what came into a led
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final, Protocol
@@ -18,6 +18,8 @@ DIGEST_BYTES: Final = 16
 MILLISECONDS: Final = 1_000
 # A report is looked for in its ledger while so much of its tool's window is left: what is older may be deleted at any moment.
 LEFT: Final = 0.5
+# An attempt waits and runs for so many times its limit at most.
+ATTEMPT: Final = 2
 PURE: Final = "PURE"
 REPORTS: Final = frozenset({"motet.results", "motet.results.agents"})
 
@@ -30,6 +32,9 @@ class Ledgers(Protocol):
 
     def rows(self, number: int) -> tuple[Mapping[str, Kept], int]:
         """The ledgers of a partition number by service, hyphens in its name as underscores, and the time at which they were read in milliseconds since 1970."""
+
+    def outboxes(self, number: int) -> Iterator[bytes]:
+        """Reports that are still in an outbox, or were lately: what was decided and nobody may have published yet."""
 
 
 def digest_of(result: str) -> bytes:
@@ -59,19 +64,21 @@ class Ledger(Rule):
         self.read_at_ms = read_at_ms
         self.services = set(ledgers)
         self.rows = {key: Row(service, digest) for service, kept in ledgers.items() for key, digest in kept.items()}
+        # How long after a report its result is kept at least: a window begins with the invocation.
         self.windows: dict[tuple[str, int], float] = {}
         self.last: Stored | None = None
         # Whether the log lacks its beginning, and reports may be there.
         self.partial = False
 
     def hears(self) -> Hears:
-        """Contracts say how long a ledger keeps, reports what it has."""
-        return {"ToolContract": self.contract, "CallsFinished": self.report}
+        """Contracts say how long a ledger keeps. Reports it is told of itself, also those of plans that nobody follows any more."""
+        return {"ToolContract": self.contract}
 
     def contract(self, record: Stored) -> None:
         """How long results of a tool are kept."""
         data = record.data
-        self.windows[data["name"], data["version"]] = data["window_seconds"] * MILLISECONDS
+        seconds = data["window_seconds"] - ATTEMPT * data["timeout_seconds"]
+        self.windows[data["name"], data["version"]] = seconds * MILLISECONDS
 
     def report(self, record: Stored) -> None:
         """A tool service says how calls ended."""

@@ -111,14 +111,21 @@ class NumberAudit:
     """One partition number of a log."""
 
     def __init__(
-        self, done: Audit, codec: Codec, topics: Mapping[str, Kept], span: Span, ledger: Ledger | None
+        self, done: Audit, codec: Codec, topics: Mapping[str, Kept], span: Span, number: int, ledgers: Ledgers | None
     ) -> None:
         self.done = done
-        self.ledger = ledger
+        self.number, self.ledgers = number, ledgers
+        self.ledger = ledger = None if ledgers is None else Ledger(done.take, *ledgers.rows(number))
         self.span = span
         self.auditor = Auditor(codec.datum, topics, catalog()[0], span.end_of, self.found)
         self.auditor.begins({topic: start for (topic, _), (start, _) in span.ranges.items() if start}, span.since)
         if ledger is not None:
+            # Its rows were read after the ends of the log were asked: what is judged had its row before it was published.
+            ledger.partial = any(start for (topic, _), (start, _) in span.ranges.items() if topic in REPORTS)
+            if ledger.partial:
+                done.left_out.append(
+                    f"what ledgers have of partition number {number} and the log may have had before it was deleted"
+                )
             self.auditor.compare_with(ledger)
         for rule in self.auditor.rules:
             done.rules.setdefault(rule.name, RuleCount(rule.name, (type(rule).__doc__ or "").strip()))
@@ -138,8 +145,8 @@ class NumberAudit:
                 read(auditor.events)
         read(auditor.events)
         self.resolve(log, auditor)
-        if self.ledger is not None:
-            self.settle(log, self.ledger)
+        if self.ledger is not None and self.ledgers is not None:
+            self.settle(log, self.ledger, self.ledgers)
         auditor.end()
         self.count(auditor)
 
@@ -156,16 +163,23 @@ class NumberAudit:
                     if not wanted:
                         return
 
-    def settle(self, log: Log, ledger: Ledger) -> None:
-        """What came into a ledger since is reported behind what was read."""
+    def settle(self, log: Log, ledger: Ledger, ledgers: Ledgers) -> None:
+        """What came into a ledger since is reported behind what was read, or is in an outbox, which is asked first."""
+        for value in ledgers.outboxes(self.number) if ledger.unreported else ():
+            self.heard(value)
         places = [place for place in self.span.ranges if place[0] in REPORTS]
         now = log.bounds(places) if ledger.unreported else {}
         behind = {place: (self.span.ranges[place][1], bounds.end) for place, bounds in now.items()}
         for batch in log.read(behind) if behind else ():
             for message in batch:
-                with suppress(Undecodable):
-                    ledger.late(self.auditor.decode(message.value)[1])
+                self.heard(message.value)
         ledger.settle()
+
+    def heard(self, value: bytes | None) -> None:
+        """A report that is not judged."""
+        with suppress(Undecodable):
+            if self.ledger is not None:
+                self.ledger.late(self.auditor.decode(value)[1])
 
     def count(self, auditor: Auditor) -> None:
         """Adds what was looked at."""
@@ -227,11 +241,7 @@ def audited(
     for number in sorted({place[1] for place in places}):
         ranges = {place: (begins[place], known[place].end) for place in places if place[1] == number}
         before = done.events
-        # After the ends: what is judged had its row before it was published.
-        ledger = None if ledgers is None else Ledger(done.take, *ledgers.rows(number))
-        if ledger is not None:
-            ledger.partial = any(start for start, _ in ranges.values())
-        one = NumberAudit(done, codec, topics, Span(ranges, since, judged, known), ledger)
+        one = NumberAudit(done, codec, topics, Span(ranges, since, judged, known), number, ledgers)
         one.run(log, topics, lambda read, before=before: report(before + read, total))  # type: ignore[misc]
     if ledgers is None:
         done.left_out.append(

@@ -126,7 +126,7 @@ class Input:
     Where order matters (`ordered`), what comes later on a key waits behind what could not be handled. A service that follows other topics
     with the same keys besides says so of the one it must follow in order: in which order it reads the two nobody can say.
 
-    Lists of which a service makes nothing (`without`) are read as bytes, and not made into records, of which there are many.
+    Lists of which a service makes nothing (`without`) are read, and no records are made of them, of which there are many.
     """
 
     topic: str

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +22,14 @@ from motet.personal.sealing import KEY_BYTES, Key, KeyErased, NoSuchKey
 T = TypeVar("T")
 
 MAXIMUM_CHARACTERS: Final = 500
-CONNECT_SECONDS: Final = 10
+# So long is waited for the keys' database: a call has 8 s in all, and others wait behind it.
+CONNECT_SECONDS: Final = 2
+OPTIONS: Final = "-c statement_timeout=2s -c lock_timeout=2s"
+# After it did not answer it is not asked for so long.
+REST_SECONDS: Final = 1.0
+# PostgreSQL writes the table anew; whoever dumps it meanwhile is waited for.
+REWRITE: Final = ("SET statement_timeout = 0", "SET lock_timeout = '5s'", "VACUUM (FULL) motet_subjects.subject_key")
+AS_BEFORE: Final = ("RESET statement_timeout", "RESET lock_timeout")
 TABLES: Final = """
 SELECT pg_advisory_xact_lock(hashtext('motet_subjects'));
 CREATE SCHEMA IF NOT EXISTS motet_subjects;
@@ -47,7 +55,7 @@ UPDATE motet_subjects.subject_key SET secret = NULL, erased_at = now(), erased_b
 WHERE tenant = %s AND erased_at IS NULL AND
 """
 COUNT: Final = """
-SELECT count(*) FROM motet_subjects.subject_key WHERE tenant = %s AND erased_at IS NULL AND used_at < now() - %s
+SELECT count(*) FROM motet_subjects.subject_key WHERE tenant = %s AND erased_at IS NULL AND used_at < now() - %s - interval '1 day'
 """
 ALL: Final = """
 SELECT tenant, subject, key_id, made_at, used_at, erased_at, erased_by, reason FROM motet_subjects.subject_key
@@ -80,6 +88,7 @@ class SubjectKeys:
         self.url = url
         self.lock = threading.Lock()
         self.connection: psycopg.Connection[Any] | None = None
+        self.rests_until = 0.0
 
     def of(self, tenant: str, subject: str) -> Key:
         """The key of a subject, made if there is none. Raises KeyErased, KeysUnavailable."""
@@ -102,6 +111,13 @@ class SubjectKeys:
             return Key(key_id, bytes(secret))
 
         return self.ask(asked)
+
+    def known(self, tenant: str, subject: str) -> Key:
+        """As `of`, of a subject that has a key; nothing is written. Raises KeyErased, NoSuchKey, KeysUnavailable."""
+        found = [one for one in self.subjects(tenant) if one.subject == subject]
+        if not found:
+            raise NoSuchKey(f"tenant {tenant} has no subject {subject!r}")
+        return self.named(tenant, found[0].key_id)
 
     def named(self, tenant: str, key_id: str) -> Key:
         """The key of an id. Raises KeyErased, NoSuchKey, KeysUnavailable."""
@@ -129,6 +145,7 @@ class SubjectKeys:
     def erase(self, tenant: str, subject: str, who: str, reason: str) -> Subject:
         """Destroys a subject's key; a subject that was erased before stays as it is. Raises NoSuchKey if there is none such."""
         self.destroy("subject = %s", (who, reason, tenant, subject))
+        self.rewrite()
         found = [one for one in self.subjects(tenant) if one.subject == subject]
         if not found:
             raise NoSuchKey(
@@ -137,7 +154,7 @@ class SubjectKeys:
         return found[0]
 
     def unused(self, tenant: str, since: timedelta) -> int:
-        """How many subjects of a tenant have a key with which nothing was sealed for so long, to a day."""
+        """How many subjects of a tenant have a key with which nothing was sealed for so long. Use is written down once a day, so for a day more."""
 
         def asked(connection: psycopg.Connection[Any]) -> int:
             row = connection.execute(COUNT, (tenant, since)).fetchone()
@@ -147,43 +164,71 @@ class SubjectKeys:
 
     def expire(self, tenant: str, since: timedelta, who: str) -> int:
         """Destroys the keys that `unused` counts; how many."""
-        return self.destroy("used_at < now() - %s", (who, f"unused for {since}", tenant, since))
+        condition = "used_at < now() - %s - interval '1 day'"
+        count = self.destroy(condition, (who, f"unused for {since}", tenant, since))
+        if count:
+            self.rewrite()
+        return count
 
     def destroy(self, condition: str, values: tuple[object, ...]) -> int:
-        """Destroys keys, and has PostgreSQL write the table anew: the former rows would stay in its file until something else needs the room."""
+        """Destroys keys; how many."""
+        return self.ask(lambda connection: connection.execute(f"{ERASE} {condition}".encode(), values).rowcount)
 
-        def asked(connection: psycopg.Connection[Any]) -> int:
-            count = connection.execute(f"{ERASE} {condition}".encode(), values).rowcount
-            if count:
-                connection.execute("VACUUM (FULL) motet_subjects.subject_key")
-            return count
+    def rewrite(self) -> None:
+        """Has PostgreSQL write the table anew: former rows would stay in its file until something else needs the room. Raises KeysUnavailable."""
 
-        return self.ask(asked)
+        def asked(connection: psycopg.Connection[Any]) -> None:
+            try:
+                for statement in REWRITE:
+                    connection.execute(statement.encode())
+            finally:
+                if not connection.closed:
+                    for statement in AS_BEFORE:
+                        connection.execute(statement.encode())
+
+        try:
+            self.ask(asked)
+        except KeysUnavailable as error:
+            raise KeysUnavailable(
+                f"the key is destroyed, but its table could not be written anew ({error}): erase the subject once more, as the table's owner, "
+                "while nobody dumps it"
+            ) from error
 
     def ask(self, question: Callable[[psycopg.Connection[Any]], T]) -> T:
-        """Asks PostgreSQL; once more where a connection was lost, or the table is not there yet. Raises KeysUnavailable."""
+        """Asks PostgreSQL. Raises KeysUnavailable, at once where it did not answer a moment ago."""
         with self.lock:
-            for last in (False, True):
-                try:
-                    return question(self.connected())
-                except psycopg.errors.UndefinedTable:
-                    if last:
-                        raise
-                    self.connected().execute(TABLES)
-                except psycopg.OperationalError as error:
-                    self.close()
-                    if last:
-                        said = " ".join(str(error).split())
-                        raise KeysUnavailable(
-                            f"the database with the subjects' keys does not answer: {said}"
-                        ) from error
-        raise KeysUnavailable("not reached: the second try returns or raises")
+            if time.monotonic() < self.rests_until:
+                raise KeysUnavailable("the database with the subjects' keys did not answer a moment ago")
+            try:
+                return self.answer(question)
+            except psycopg.Error as error:
+                self.close()
+                self.rests_until = time.monotonic() + REST_SECONDS
+                said = " ".join(str(error).split())
+                raise KeysUnavailable(f"the database with the subjects' keys does not answer: {said}") from error
+
+    def answer(self, question: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """The answer. A connection that was lost since the last time is made anew, and so is a table that is not there."""
+        before = self.connection
+        try:
+            return question(self.connected())
+        except psycopg.errors.UndefinedTable:
+            with self.connected().transaction():
+                self.connected().execute(TABLES)
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            if before is None or not before.closed:
+                raise
+        return question(self.connected())
 
     def connected(self) -> psycopg.Connection[Any]:
         """The connection, opened if there is none."""
         if self.connection is None or self.connection.closed:
             self.connection = psycopg.connect(
-                self.url, autocommit=True, application_name="motet-subject-keys", connect_timeout=CONNECT_SECONDS
+                self.url,
+                autocommit=True,
+                application_name="motet-subject-keys",
+                connect_timeout=CONNECT_SECONDS,
+                options=OPTIONS,
             )
         return self.connection
 

@@ -64,6 +64,10 @@ def audit(
             "--archive reads an archive from its beginning, and --from-checkpoint does not: give one of them"
         )
     begin = None if checkpoint is None else signed(checkpoint, kept, public_key, settings())
+    if ledgers and archive is not None:
+        raise ConfigurationError(
+            "--archive ends somewhere in the past, and ledgers are of now: give --ledgers without it"
+        )
     if ledgers and checkpoint is not None:
         raise ConfigurationError(
             "--ledgers compares whole ledgers, and --from-checkpoint reads a part of the log: give one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError
@@ -35,6 +36,8 @@ from motet.records import Command, CommandRepeated, CommittedEvent, PlanEnded, P
 
 COMMANDS: Final = "motet.commands"
 AGAIN_SECONDS: Final = 0.5
+# Also where the addresses are given: a client that has no keys would send what is personal as it is.
+KEYS_URL: Final = "MOTET_SUBJECT_KEYS_URL"
 TERMINAL: Final = {kind.FULL_NAME for kind in (PlanEnded, PlanRejected, CommandRepeated)}
 
 
@@ -94,7 +97,7 @@ class Client:
             settings = configuration.load(**found_addresses())
             bootstrap = bootstrap or settings.kafka_bootstrap
             registry_url = registry_url or settings.schema_registry_url
-            subject_keys_url = subject_keys_url or settings.subject_keys_url
+        subject_keys_url = subject_keys_url or os.environ.get(KEYS_URL)
         self.bootstrap = bootstrap
         self.tenant, self.domain, self.agent = tenant, domain, agent
         from motet.chassis.registry import Registry  # noqa: PLC0415  commands that only read SQL need no client of the registry

@@ -61,12 +61,15 @@ class Disclosure:
 
     def outcome(self, tenant: str, outcome: Outcome) -> Outcome:
         """An outcome with what can be opened opened; what cannot stays sealed."""
-        results = tuple(
-            one
-            if one.result is None or BEGIN not in one.result
-            else replace(one, result=self.opened(tenant, one.result))
-            for one in outcome.results
-        )
+        try:
+            results = tuple(
+                one
+                if one.result is None or BEGIN not in one.result
+                else replace(one, result=self.opened(tenant, one.result))
+                for one in outcome.results
+            )
+        except KeysUnavailable:
+            return outcome
         return replace(outcome, results=results)
 
     def opened(self, tenant: str, text: str) -> str:
@@ -74,10 +77,10 @@ class Disclosure:
         return canonical_json(opened(json.loads(text), lambda one: self.one(tenant, one)))
 
     def one(self, tenant: str, text: str) -> Any:
-        """The value of a sealed text, or the text itself if there is no key for it."""
+        """The value of a sealed text, or the text itself if there is no key for it. Raises KeysUnavailable."""
         try:
             return unseal(self.keys, tenant, text)
-        except (KeyErased, NoSuchKey, KeysUnavailable):
+        except (KeyErased, NoSuchKey):
             return text
 
     def close(self) -> None:

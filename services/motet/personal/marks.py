@@ -9,26 +9,30 @@ with it is rejected. What the value itself must be stands beside it, for whoever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jsonschema_rs
 
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.json_types import kinds_of
 from motet.personal.text import BEGIN, MARK, is_sealed
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 SEALED_SCHEMA: Final[Mapping[str, Any]] = {"type": "string", "pattern": f"^{re.escape(BEGIN)}"}
 # A value that stands for another call's result (`motet.plan.arguments`): what it brings is sealed already, or refused.
 REFERENCE: Final = "$result"
-# Where a schema has schemas that a value is followed into. A mark below anything else would not be found when a value is sealed.
-BY_NAME: Final = frozenset({"properties", "$defs"})
+# Where a schema has schemas that a value is followed into, beside `properties`. A mark below anything else would not be found.
 EACH: Final = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 ONE: Final = frozenset({"items", "additionalProperties"})
+ALTERNATIVES: Final = ("anyOf", "oneOf")
+ANYTHING: Final = "anything"
 
 # Seals a value for the subject of a template.
 Seal = Callable[[str, Any], str]
+# What becomes of a marked value: who asks, its mark, the value, where it stands.
+AtMark = Callable[["Walk", Mapping[str, Any], Any, tuple[str, ...]], Any]
 
 
 class NotAsDeclared(ConfigurationError):
@@ -69,15 +73,11 @@ def marks(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def check(where: str, schema: Any, arguments_schema: Mapping[str, Any]) -> None:
-    """Refuses marks that mean nothing, and those that no value would be followed to. Raises ConfigurationError."""
-    named = [mark["subject"] for mark in marks(schema)]
-    if len(list(followed(schema))) != len(named):
-        raise ConfigurationError(
-            f"{where}: something below a {', '.join(sorted(_unfollowed(schema)))} is personal, and values are not followed there; "
-            f"mark the whole value, or write it with {', '.join(sorted(BY_NAME | EACH | ONE))}"
-        )
+    """Refuses marks that mean nothing, and those that a value could pass by. Raises ConfigurationError."""
+    for fault in Following(schema).faults():
+        raise ConfigurationError(f"{where}: {fault}")
     properties = arguments_schema.get("properties", {})
-    for subject in named:
+    for subject in [mark["subject"] for mark in marks(schema)]:
         names = PLACEHOLDER.findall(subject)
         if not names:
             raise ConfigurationError(
@@ -95,35 +95,85 @@ def check(where: str, schema: Any, arguments_schema: Mapping[str, Any]) -> None:
                 )
 
 
-def followed(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """The marks that a value is followed to."""
-    if not isinstance(schema, Mapping):
-        return
-    if MARK in schema:
-        yield schema[MARK]
-        return
-    for keyword, inner in schema.items():
-        if keyword in BY_NAME:
-            for one in inner.values():
-                yield from followed(one)
-        elif keyword in EACH:
-            for one in inner:
-                yield from followed(one)
-        elif keyword in ONE:
-            yield from followed(inner)
+class Following:
+    """A schema as values are followed through it: what a walk would miss is found before any value comes."""
 
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.definitions = root.get("$defs", {}) if isinstance(root, Mapping) else {}
+        self.seen: set[str] = set()
 
-def _unfollowed(schema: Any) -> Iterator[str]:
-    if isinstance(schema, Mapping) and MARK not in schema:
+    def faults(self) -> Iterator[str]:
+        """Why a personal value might be left as it is."""
+        if marked(self.root):
+            yield from self.at(self.root)
+
+    def at(self, schema: Any) -> Iterator[str]:
+        """What is wrong with a part of the schema."""
+        if not isinstance(schema, Mapping) or MARK in schema:
+            return
+        if "$ref" in schema:
+            yield from self.reference(schema)
+            return
         for keyword, inner in schema.items():
-            if keyword in BY_NAME:
+            if keyword == "properties":
                 for one in inner.values():
-                    yield from _unfollowed(one)
+                    yield from self.at(one)
             elif keyword in EACH | ONE:
                 for one in inner if isinstance(inner, list) else [inner]:
-                    yield from _unfollowed(one)
-            elif marked(inner):
-                yield keyword
+                    yield from self.at(one)
+            elif keyword != "$defs" and self.holds(inner, frozenset()):
+                yield (
+                    f"something below a {keyword} is personal, and values are not followed there; mark the whole value, or write it "
+                    f"with {', '.join(sorted({'properties', *EACH, *ONE}))}"
+                )
+        for keyword in ALTERNATIVES:
+            yield from self.alternatives(schema.get(keyword, []))
+
+    def reference(self, schema: Mapping[str, Any]) -> Iterator[str]:
+        """A reference to a definition, and nothing beside it."""
+        name = self.name_of(schema)
+        beside = {keyword: inner for keyword, inner in schema.items() if keyword != "$ref"}
+        if name is None or self.holds(beside, frozenset()):
+            yield f"it has personal values and the reference {schema['$ref']!r}, and only #/$defs/NAME by itself is followed"
+        elif name not in self.seen:
+            self.seen.add(name)
+            yield from self.at(self.definitions[name])
+
+    def name_of(self, schema: Mapping[str, Any]) -> str | None:
+        """The definition that a reference is to; None for another one."""
+        target, name = str(schema["$ref"]).rpartition("/")[::2]
+        return name if target == "#/$defs" and name in self.definitions else None
+
+    def holds(self, schema: Any, seen: frozenset[str]) -> bool:
+        """Whether anything of a part is personal, definitions included."""
+        if isinstance(schema, list):
+            return any(self.holds(one, seen) for one in schema)
+        if not isinstance(schema, Mapping):
+            return False
+        if MARK in schema:
+            return True
+        name = self.name_of(schema) if "$ref" in schema else None
+        if name is not None and name not in seen and self.holds(self.definitions[name], seen | {name}):
+            return True
+        return any(self.holds(one, seen) for one in schema.values())
+
+    def alternatives(self, branches: Sequence[Any]) -> Iterator[str]:
+        """Of several types one that has marks must be told from the others by its JSON type: a value must not pass as something else."""
+        kinds = [self.kinds(one) for one in branches]
+        for place, one in enumerate(branches):
+            others: set[str] = set().union(*kinds[:place], *kinds[place + 1 :])
+            if self.holds(one, frozenset()) and (ANYTHING in kinds[place] | others or kinds[place] & others):
+                yield (
+                    "a value may be of several types, one of them is personal, and another one is "
+                    f"{' or '.join(sorted(kinds[place] & others)) or ANYTHING} too: mark all of it, Annotated[A | B, Personal(…)]"
+                )
+                return
+
+    def kinds(self, schema: Any) -> set[str]:
+        """The JSON types of a branch as it is written; an integer is a number."""
+        found = set(kinds_of(plain(schema), plain(self.definitions)))
+        return {"number" if one == "integer" else one for one in found}
 
 
 def plain(schema: Any) -> Any:
@@ -139,37 +189,59 @@ def plain(schema: Any) -> Any:
 
 def sealed(schema: Any, value: Any, seal: Seal) -> Any:
     """A value with everything sealed that its schema marks. What is sealed already stays. Raises NotAsDeclared."""
-    return _Sealing(schema, seal).at(schema, value, ())
+
+    def at_mark(walk: Walk, mark: Mapping[str, Any], found: Any, path: tuple[str, ...]) -> Any:
+        if is_sealed(found):
+            return found
+        if not walk.fits(mark["schema"], found):
+            raise NotAsDeclared(
+                f"at /{'/'.join(path)}: the personal value is not what its schema says; `motet tools list` shows the schema"
+            )
+        return seal(mark["subject"], found)
+
+    return Walk(schema, at_mark).at(schema, value, ())
 
 
-class _Sealing:
-    """A value followed through its schema."""
+def opened(schema: Any, value: Any, unseal: Callable[[str], Any]) -> Any:
+    """A value with everything opened that its schema marks; sealed text in another place stays, for what takes it would not seal it again."""
 
-    def __init__(self, root: Any, seal: Seal) -> None:
+    def at_mark(_: Walk, __: Mapping[str, Any], found: Any, ___: tuple[str, ...]) -> Any:
+        return unseal(found) if is_sealed(found) else found
+
+    return Walk(schema, at_mark).at(schema, value, ())
+
+
+class Walk:
+    """A value followed through its schema; `at_mark` says what becomes of what is marked."""
+
+    def __init__(self, root: Any, at_mark: AtMark) -> None:
         self.definitions = root.get("$defs", {}) if isinstance(root, Mapping) else {}
         self.plain_definitions = plain(self.definitions)
-        self.seal = seal
+        self.at_mark = at_mark
 
     def at(self, schema: Any, value: Any, path: tuple[str, ...]) -> Any:
         """A value of a schema."""
-        if not isinstance(schema, Mapping):
+        # What stands for another call's result brings what is sealed already, or is refused.
+        if not isinstance(schema, Mapping) or (isinstance(value, Mapping) and REFERENCE in value):
             return value
         if MARK in schema:
-            return self.personal(schema[MARK], value, path)
+            return self.at_mark(self, schema[MARK], value, path)
         if "$ref" in schema:
             return self.at(self.definitions.get(str(schema["$ref"]).rpartition("/")[2], True), value, path)
-        for keyword in ("anyOf", "oneOf"):
-            branches = schema.get(keyword, ())
-            fitting = [one for one in branches if self.fits(one, value)]
-            if not fitting and any(map(marked, branches)):
-                raise NotAsDeclared(
-                    f"at /{'/'.join(path)}: a value that may be personal is of no type that its schema has"
-                )
-            for branch in fitting[:1]:
-                value = self.at(branch, value, path)
+        for keyword in ALTERNATIVES:
+            value = self.alternative(schema.get(keyword, []), value, path)
         for branch in schema.get("allOf", ()):
             value = self.at(branch, value, path)
         return self.inside(schema, value, path)
+
+    def alternative(self, branches: Sequence[Any], value: Any, path: tuple[str, ...]) -> Any:
+        """A value of one of several types, which `Following` tells apart."""
+        fitting = [one for one in branches if self.fits(one, value)]
+        if branches and not fitting and any(map(marked, branches)):
+            raise NotAsDeclared(f"at /{'/'.join(path)}: a value that may be personal is of no type that its schema has")
+        for branch in fitting:
+            value = self.at(branch, value, path)
+        return value
 
     def inside(self, schema: Mapping[str, Any], value: Any, path: tuple[str, ...]) -> Any:
         """The parts of a value."""
@@ -183,16 +255,6 @@ class _Sealing:
                 for place, one in enumerate(value)
             ]
         return value
-
-    def personal(self, mark: Mapping[str, Any], value: Any, path: tuple[str, ...]) -> Any:
-        """A personal value."""
-        if is_sealed(value) or (isinstance(value, Mapping) and REFERENCE in value):
-            return value
-        if not self.fits(mark["schema"], value):
-            raise NotAsDeclared(
-                f"at /{'/'.join(path)}: the personal value is not what its schema says; `motet tools list` shows the schema"
-            )
-        return self.seal(mark["subject"], value)
 
     def fits(self, schema: Any, value: Any) -> bool:
         """Whether a value, sealed or not, is of a schema."""

@@ -128,6 +128,7 @@ class Sealer:
         self.keys = keys
         self.tenant = tenant
         self.known: set[str] = set()
+        self.pieces: tuple[int, frozenset[str]] = (0, frozenset())
         self.ready: dict[str, Key] = {}
 
     def prepare(self, subject: str) -> Key:
@@ -142,10 +143,6 @@ class Sealer:
         self.known.update(texts(value))
         return seal(self.prepare(subject), self.tenant, value)
 
-    def opened(self, value: Any) -> Any:
-        """A value with every sealed text opened. Raises KeyErased, NoSuchKey."""
-        return opened(value, self.unseal)
-
     def unseal(self, text: str) -> Any:
         """The value of one sealed text."""
         value = unseal(self.held(), self.tenant, text)
@@ -158,6 +155,24 @@ class Sealer:
             raise NoSuchKey("there are sealed values, and nobody said where the keys are: set MOTET_SUBJECT_KEYS_URL")
         return self.keys
 
+    def known_pieces(self) -> frozenset[str]:
+        """Every piece of what is known, made anew only when more is."""
+        if self.pieces[0] != len(self.known):
+            found = (one[place : place + PIECE] for one in self.known for place in range(len(one) - PIECE + 1))
+            self.pieces = len(self.known), frozenset(found)
+        return self.pieces[1]
+
+    def without(self, value: Any) -> Any:
+        """A JSON value without what was opened or sealed here, in its texts, names and numbers."""
+        if isinstance(value, dict):
+            return {self.hidden(name): self.without(one) for name, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.without(one) for one in value]
+        if isinstance(value, str):
+            return self.hidden(value)
+        hides = isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in self.known
+        return HIDDEN if hides else value
+
     def hidden(self, text: str) -> str:
         """A sentence without what was opened or sealed here, also where only a piece of it is left."""
         if not self.known:
@@ -167,7 +182,7 @@ class Sealer:
             if LEAST_CHARACTERS <= len(one) < PIECE:
                 for found in re.finditer(re.escape(one), text):
                     covered[found.start() : found.end()] = b"\1" * len(one)
-        pieces = {one[place : place + PIECE] for one in self.known for place in range(len(one) - PIECE + 1)}
+        pieces = self.known_pieces()
         for place in range(len(text) - PIECE + 1 if pieces else 0):
             if text[place : place + PIECE] in pieces:
                 covered[place : place + PIECE] = b"\1" * PIECE

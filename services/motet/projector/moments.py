@@ -19,7 +19,7 @@ from motet.chassis import telemetry
 from motet.chassis.errors import MotetError
 from motet.chassis.settings import Settings
 from motet.projector import surface
-from motet.projector.past import tables_at
+from motet.projector.past import LOCKS, tables_at
 from motet.projector.tables import TABLES
 from motet.projector.views import VIEWS
 
@@ -41,6 +41,8 @@ CREATE FUNCTION {SCHEMA}.ask(moment timestamptz) RETURNS void LANGUAGE plpgsql S
 BEGIN
     IF moment > clock_timestamp() THEN
         RAISE EXCEPTION '% lies in the future', moment USING ERRCODE = 'invalid_parameter_value';
+    ELSIF moment < to_timestamp(0) THEN
+        RAISE EXCEPTION '% lies before 1970', moment USING ERRCODE = 'invalid_parameter_value';
     END IF;
     INSERT INTO {SCHEMA}.asked AS m (at) VALUES (moment) ON CONFLICT (at) DO UPDATE SET asked_at = clock_timestamp(), failure = NULL,
         built_in = CASE WHEN to_regnamespace(m.built_in) IS NOT NULL THEN m.built_in END;
@@ -74,6 +76,8 @@ CREATE FUNCTION {SCHEMA}.schema_of(moment timestamptz) RETURNS text LANGUAGE plp
 DECLARE
     found text := (SELECT built_in FROM {SCHEMA}.asked WHERE at = moment);
 BEGIN
+    -- As long as this transaction lasts nobody drops it (`past.py`).
+    IF found IS NOT NULL THEN PERFORM pg_advisory_xact_lock_shared({LOCKS.replace("%s", "found")}); END IF;
     IF to_regnamespace(found) IS NULL THEN
         RAISE EXCEPTION 'the tables of % are not there', moment
         USING HINT = format('CALL {SCHEMA}.build(%L) has them built; the last few are kept.', moment);
@@ -173,7 +177,10 @@ class Builder:
         """One moment."""
         try:
             with tables_at(self.settings, at, lambda *_: None) as past:
-                connection.execute(BUILT, (past.schema, at))
-                self.log.info("moment built", at=at.isoformat(), schema=past.schema, records=past.records)
-        except MotetError as error:
-            connection.execute(FAILED, (str(error), at))
+                built, records = past.schema, past.records
+                connection.execute(BUILT, (built, at))
+        # It has connections of its own: whatever became of them, what else is asked for does not wait behind this one.
+        except (MotetError, psycopg.Error) as error:
+            connection.execute(FAILED, (" ".join(str(error).split()), at))
+            return
+        self.log.info("moment built", at=at.isoformat(), schema=built, records=records)

@@ -14,10 +14,13 @@ from motet.chassis.hop import Hop
 from motet.chassis.service import Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.chassis.subject_keys import SubjectKeys
+from motet.personal.sealing import Key, Sealer
 from motet.records import CallsFinished, FinishedCall, Invocation, Record, ToolContract
-from motet.tools import Contract, Toolset
+from motet.tools import Contract, Toolset, intents
 from motet.tools.answers import Answer
-from motet.tools.failure import STOPPED
+from motet.tools.disclosing import KEYS_UNAVAILABLE
+from motet.tools.failure import STOPPED, TIMED_OUT
+from motet.tools.held import STALE_TOKEN
 from motet.tools.host import Host, declaration, prepare_tables, schemas_of
 from motet.tools.inside import Inside
 from motet.tools.outside import Ended, Outside
@@ -25,8 +28,11 @@ from motet.tools.work import Work
 from motet.tools.workers import Workers
 
 SUFFIX: Final = "_replay"
-# What only time decides of a call: that its own was over, or that nobody wanted it any more when it was about to begin.
-BY_TIME: Final = frozenset({"TOO_LATE", STOPPED})
+# What time decides of a call, or what was there then: its own time was over, or nobody wanted it any more; it ran for too long, beside whoever
+# held a row; its token was compared with those of other shards; keys were away; its record killed the process.
+BY_TIME: Final = frozenset({"TOO_LATE", STOPPED, TIMED_OUT, STALE_TOKEN, KEYS_UNAVAILABLE, "HANDLING_FAILED"})
+# Rows that are no shard's own: each begins with what its own inputs say.
+SHARED: Final = ("lease_fence", "resource_version")
 
 
 def schema_again(toolset: str) -> str:
@@ -39,10 +45,16 @@ def service(toolset: Toolset, settings: Settings) -> Service:
     own = schema_again(toolset.name)
     prepare_tables(settings.postgres_url, own, toolset)
     usual = declaration(toolset, settings)
-    keys = SubjectKeys(settings.keys_url)
+    keys = OldKeys(SubjectKeys(settings.keys_url))
+    workers = Workers(1, f"replay-{toolset.name}")
+    begun: set[int] = set()
 
     def start(opening: Opening) -> HostAgain:
-        outside = Told(toolset, opening, Workers(1, f"replay-{toolset.name}"), keys, [])
+        if opening.partition not in begun:
+            begun.add(opening.partition)
+            for table in SHARED:
+                opening.connection.execute(f"DELETE FROM {table}".encode())
+        outside = Told(toolset, opening, workers, keys, intents.left(opening))
         return HostAgain(toolset, opening, Inside(toolset, opening, keys), outside, settings.open_effects)
 
     path = f"SET search_path TO {usual.schema}{SUFFIX}, {own}"
@@ -62,6 +74,21 @@ def measured(today: Record, was: Record) -> Record:
     calls = zip(today.calls, was.calls, strict=True)
     ends = tuple(replace(one, running_milliseconds=before.running_milliseconds) for one, before in calls)
     return replace(today, meta=meta, calls=ends, code_version=was.code_version)
+
+
+class OldKeys:
+    """Keys that are there: a replay makes none, and does not count as use."""
+
+    def __init__(self, keys: SubjectKeys) -> None:
+        self.keys = keys
+
+    def of(self, tenant: str, subject: str) -> Key:
+        """The key of a subject. Raises KeyErased, NoSuchKey."""
+        return self.keys.known(tenant, subject)
+
+    def named(self, tenant: str, key_id: str) -> Key:
+        """The key of an id. Raises KeyErased, NoSuchKey."""
+        return self.keys.named(tenant, key_id)
 
 
 class Told(Outside):
@@ -92,8 +119,8 @@ class HostAgain(Host):
 
     def __init__(self, toolset: Toolset, opening: Opening, inside: Inside, outside: Told, limit: int) -> None:
         super().__init__(toolset, opening, inside, outside, limit)
-        # Ends that time decided, by key and attempt, of the batch that is handled next; attempts that were given up, by place.
-        self.by_time: dict[tuple[str, int], FinishedCall] = {}
+        # Ends of the batch that is handled next, by key and attempt; attempts that were given up, by place.
+        self.said: dict[tuple[str, int], FinishedCall] = {}
         self.given_up: dict[tuple[str, int], Work] = {}
 
     def contracts_to_publish(self) -> list[Contract]:
@@ -103,12 +130,7 @@ class HostAgain(Host):
     def foretold(self, facts: Sequence[Record]) -> None:
         """What the log has of the batch that comes next."""
         reports = [one for one in facts if isinstance(one, CallsFinished)]
-        self.by_time = {
-            (call.key, call.attempt): call
-            for one in reports
-            for call in one.calls
-            if call.error is not None and call.error.code in BY_TIME
-        }
+        self.said = {(call.key, call.attempt): call for one in reports for call in one.calls}
 
     def at_once(
         self,
@@ -118,9 +140,17 @@ class HostAgain(Host):
         same: Invocation | None,
         stopped: set[tuple[str, int]],
     ) -> FinishedCall | None:
-        """As it was, where time decided."""
-        decided = self.by_time.get((call.key, call.attempt))
-        return decided or super().at_once(received, call, answer, same, stopped)
+        """As it was, where time decided, or a subject was erased since. What was not answered at once, was not: its end came in between."""
+        end = self.said.get((call.key, call.attempt))
+        if end is None or (end.error is not None and end.error.code in BY_TIME) or self.erased(received, call):
+            return end
+        return super().at_once(received, call, answer, same, stopped)
+
+    def erased(self, received: Received, call: Invocation) -> bool:
+        """Whether the call is about somebody whose key was destroyed: what it was given nobody knows any more."""
+        tool = self.toolset.find(call.tool, call.contract_version)
+        sealer = Sealer(self.inside.keys, received.record.meta.tenant)
+        return tool is not None and tool.is_about_erased(call.arguments, sealer)
 
     def told(self, fact: Record, hop: Hop) -> Record:
         """Something that no input caused: an end of an attempt, or a contract, which is today's."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.json_types import kinds_of
 from motet.records import ClaimMode, ClaimTemplate, SlotTemplate
 from motet.tools.declaration import MAXIMUM_INT, Declaration
 
@@ -126,7 +127,7 @@ def _check_placeholder(where: str, template: str, name: str, arguments_schema: M
             f"{where}: the argument {name!r} in {template!r} may be absent and its schema has no default, so that the resource "
             "would have no name; make it required or give it a default that JSON can carry"
         )
-    kinds = set(_kinds(properties[name], arguments_schema.get("$defs", {}), frozenset()))
+    kinds = set(kinds_of(properties[name], arguments_schema.get("$defs", {})))
     if not kinds <= NAMEABLE:
         raise ConfigurationError(
             f"{where}: the argument {name!r} in {template!r} can be {', '.join(sorted(kinds - NAMEABLE))}; "
@@ -136,36 +137,3 @@ def _check_placeholder(where: str, template: str, name: str, arguments_schema: M
 
 def _has_default(schema: object) -> bool:
     return isinstance(schema, Mapping) and "default" in schema
-
-
-def _kinds(schema: object, definitions: Mapping[str, Any], seen: frozenset[str]) -> Iterator[str]:
-    """The JSON types that a schema lets through; `anything` where it does not say."""
-    if not isinstance(schema, Mapping):
-        yield "anything"
-    elif "type" in schema:
-        yield from [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    elif "const" in schema:
-        yield _kind_of(schema["const"])
-    elif "enum" in schema:
-        yield from map(_kind_of, schema["enum"])
-    elif "$ref" in schema:
-        name = str(schema["$ref"]).rpartition("/")[2]
-        if name in seen or name not in definitions:
-            yield "anything"
-        else:
-            yield from _kinds(definitions[name], definitions, seen | {name})
-    else:
-        yield from _kinds_of_parts(schema, definitions, seen)
-
-
-def _kinds_of_parts(schema: Mapping[str, Any], definitions: Mapping[str, Any], seen: frozenset[str]) -> Iterator[str]:
-    parts: Iterable[object] = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf") or (None,)
-    for part in parts:
-        yield from _kinds(part, definitions, seen)
-
-
-def _kind_of(value: object) -> str:
-    if value is None:
-        return "null"
-    names = {bool: "boolean", int: "integer", str: "string", float: "number", dict: "object", list: "array"}
-    return names.get(type(value), "anything")

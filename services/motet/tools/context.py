@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from motet.chassis.errors import ConfigurationError
 from motet.tools.cost import Cost
-from motet.tools.failure import Cancelled
+from motet.tools.failure import Cancelled, ToolFailed
 from motet.tools.running import Running
 from motet.tools.versions import InMemory, Versions, Writer
 
@@ -61,6 +61,11 @@ class Context:
         none either, it is counted up whatever it is. Every tool that writes the resource must call this, before it writes; a conflict may
         be caught, and what was found may be read and merged.
         """
+        if self.running.sealer.hidden(resource) != resource:
+            raise ToolFailed(
+                "a resource that is written under a version is named by a personal value, and its name stands in tables: name it by an id",
+                "PERSONAL_NAME",
+            )
         return self._versions().expect(resource, version)
 
     def version(self, resource: str) -> int:

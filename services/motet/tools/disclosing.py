@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from motet.chassis.canonical import canonical_json
 from motet.chassis.subject_keys import KeysUnavailable
-from motet.personal.marks import NotAsDeclared, Seal, filled
+from motet.personal.marks import NotAsDeclared, Seal, filled, opened
 from motet.personal.sealing import KeyErased, NoSuchKey, Sealer
 from motet.personal.text import BEGIN
 from motet.tools.failure import ToolFailed, TryAgain
@@ -18,8 +18,8 @@ NOT_OPENED: Final = "NOT_OPENED"
 KEYS_UNAVAILABLE: Final = "KEYS_UNAVAILABLE"
 
 
-def opened(arguments: str, subjects: Sequence[str], sealer: Sealer) -> str:
-    """Arguments as the tool is given them, with every key at hand that its result will need: nothing has happened yet.
+def as_given(arguments: str, schema: Any, subjects: Sequence[str], sealer: Sealer) -> str:
+    """Arguments as the tool is given them, what `schema` marks opened, with every key at hand that its result will need: nothing has happened yet.
 
     Raises ToolFailed SUBJECT_ERASED or NOT_OPENED, TryAgain KEYS_UNAVAILABLE.
     """
@@ -29,7 +29,7 @@ def opened(arguments: str, subjects: Sequence[str], sealer: Sealer) -> str:
         values = json.loads(arguments)
         for subject in subjects:
             sealer.prepare(filled(subject, values))
-        return canonical_json(sealer.opened(values))
+        return canonical_json(opened(schema, values, sealer.unseal))
     except KeyErased as error:
         raise ToolFailed(str(error), SUBJECT_ERASED) from error
     except (NoSuchKey, NotAsDeclared) as error:

@@ -78,8 +78,8 @@ class Inside:
         if isinstance(end, guard.Done):
             return end.value
         if self.opening.connection.closed:
-            # The tool's error is the lost connection: nothing of the hop will be, and it runs again.
-            raise end.error
+            # The tool's error is the lost connection: nothing of the hop will be, and it runs again. What the tool says of it is nobody's news.
+            raise psycopg.OperationalError("the connection was lost while a tool ran") from None
         finished = hidden(end_of(call, "TRANSACTIONAL", end), running.sealer)
         return self.conflicted(call, finished, end.error) if isinstance(end.error, VersionConflict) else finished
 

@@ -85,7 +85,10 @@ def recover_shard(rerun: Rerun, number: int, committed: dict[tuple[str, int], in
             contracts[record.name, record.version] = record
         elif isinstance(record, CallsFinished):
             for end in record.calls:
-                ends.setdefault((record.plan_id, end.index, end.attempt), end)
+                attempt = (record.plan_id, end.index, end.attempt)
+                # Of one that was given up and succeeded all the same the result is kept.
+                if attempt not in ends or (ends[attempt].result is None and end.result is not None):
+                    ends[attempt] = end
     sent = list(calls_sent(log, topic, codec))
     answered = [one.offset + 1 for one in sent if one.attempt in ends]
     offsets[topic] = max([offsets[topic], *answered])

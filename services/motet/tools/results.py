@@ -101,7 +101,10 @@ class Promise:
         """A value's canonical JSON, checked as a reader will see it. Raises ToolFailed INVALID_RESULT."""
         if self.subjects:
             try:
-                value = sealed(self._schema, value, seal)
+                # As a reader sees it: a tuple is a list.
+                value = sealed(self._schema, json.loads(canonical_json(value)), seal)
+            except NotCanonical:
+                raise Unclear(f"the tool's result cannot be carried; {UNSAID}", INVALID_RESULT) from None
             except NotAsDeclared as error:
                 raise Unclear(f"the result breaks the tool's result_schema: {error}", INVALID_RESULT) from error
         try:

@@ -95,7 +95,7 @@ class Running:
 
         Raises ValueError for progress that no record could carry.
         """
-        text = None if progress is None else self.sealer.hidden(canonical_json(progress))
+        text = None if progress is None else canonical_json(self.sealer.without(progress))
         size = 0 if text is None else len(text.encode())
         if size > PROGRESS_BYTES:
             raise ValueError(

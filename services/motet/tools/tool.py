@@ -13,13 +13,14 @@ from typing import Any, cast
 from motet.chassis.canonical import NotCanonical, canonical_json
 from motet.chassis.errors import ConfigurationError
 from motet.personal import marks
+from motet.personal.sealing import Sealer
 from motet.records import EffectClass
 from motet.tools.arguments import Arguments, DerivedArguments, GivenArguments, arguments_text
 from motet.tools.claims import claims, leases, slots
 from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.declaration import Declaration
-from motet.tools.disclosing import opened, sealing
+from motet.tools.disclosing import SUBJECT_ERASED, as_given, sealing
 from motet.tools.event_loop import EventLoopThread, within
 from motet.tools.failure import INVALID_RESULT, Cancelled, ToolFailed, TryAgain, Unclear, exited
 from motet.tools.held import Held
@@ -151,6 +152,20 @@ class Tool:
             INVALID_RESULT,
         )
 
+    def is_about_erased(self, arguments: str, sealer: Sealer) -> bool:
+        """Whether arguments, or the subject of the result, belong to somebody whose key was destroyed."""
+        try:
+            as_given(arguments, self._arguments.schema, self._results.subjects, sealer)
+        except ToolFailed as error:
+            return error.code == SUBJECT_ERASED
+        except TryAgain:
+            return False
+        return False
+
+    def _given(self, arguments: str, context: Context) -> str:
+        """Arguments with what is personal opened."""
+        return as_given(arguments, self._arguments.schema, self._results.subjects, context.running.sealer)
+
     def _answer(
         self,
         function: Callable[..., Any],
@@ -161,7 +176,7 @@ class Tool:
         given: bool,
     ) -> Any:
         """What a function of the author's returns; `given` says whether it is given the context."""
-        keywords = self._arguments.read(opened(arguments, self._results.subjects, context.running.sealer))
+        keywords = self._arguments.read(self._given(arguments, context))
         positional = (context,) if given else ()
         try:
             answer = function(*positional, **keywords)

@@ -1,4 +1,4 @@
-"""An auditor may read what a tool service keeps of its effects, to compare it with the log: who is granted `motet_reader`, and nothing else of it."""
+"""An auditor may read what a tool service keeps of its effects, and reports that it has not published yet: who is granted `motet_reader`."""
 
 from alembic import op
 
@@ -13,7 +13,7 @@ IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'motet_reader') THEN CREATE 
 EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL; END $$"""
 GRANT = """DO $$ BEGIN
 EXECUTE format('GRANT USAGE ON SCHEMA %I TO motet_reader', current_schema());
-GRANT SELECT ON answer TO motet_reader;
+GRANT SELECT ON answer, outbox TO motet_reader;
 EXCEPTION WHEN undefined_object OR insufficient_privilege THEN NULL; END $$"""
 
 
