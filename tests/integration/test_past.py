@@ -203,6 +203,8 @@ def test_a_moment_that_is_not_there_is_said(told: World, reader: psycopg.Connect
     assert "CALL motet_past.build" in (caught.value.diag.message_hint or "")
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="lies in the future"):
         reader.execute("CALL motet_past.build(%s)", (datetime.now(UTC) + timedelta(hours=1),))
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="lies before 1970"):
+        reader.execute("CALL motet_past.build('-infinity')")
     (schema,) = reader.execute("CALL motet_past.build(%s)", (never,)).fetchone() or ("",)
     with psycopg.connect(told.addresses.postgres, autocommit=True) as owner:
         owner.execute(f"DROP SCHEMA {schema} CASCADE".encode())

@@ -51,7 +51,7 @@ def everywhere(directory: Path) -> list[str]:
 
 
 @pytest.mark.timeout(240)
-def test_the_name_is_nowhere(apart: Apart, tmp_path: Path) -> None:
+def test_the_name_is_nowhere(apart: Apart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not in a topic, a table, PostgreSQL's own log, a service's log or an archive: not in any byte that is on a disk."""
     world = apart.world
     for start in (world.coordinator, world.projector):
@@ -66,6 +66,11 @@ def test_the_name_is_nowhere(apart: Apart, tmp_path: Path) -> None:
         policies(world, shell, tmp_path)
     finally:
         shell.close()
+    monkeypatch.setenv("MOTET_SUBJECT_KEYS_URL", world.addresses.postgres)
+    with Client(world.addresses.kafka, world.addresses.registry, tenant="acme", domain="post") as client:
+        outcome = client.run([Call("customer.send", {"customer": "44", "name": "Augusta Lovelace-Byron"})])
+    assert outcome.results[0].value["addressed_to"] == "Dear Augusta Lovelace-Byron"
+    monkeypatch.delenv("MOTET_SUBJECT_KEYS_URL")
     assert everywhere(apart.disks) == []
     assert everywhere(tmp_path) == []
     rows = dumped(world)
@@ -149,5 +154,10 @@ def test_a_subject_has_one_key_whoever_asks_first(world: World) -> None:
 
 def test_keys_that_cannot_be_reached_are_waited_for() -> None:
     """The error says what does not answer, and that somebody tries again."""
-    with pytest.raises(KeysUnavailable, match="subjects' keys does not answer"):
-        SubjectKeys("postgresql://nobody@127.0.0.1:1/none").of("acme", "guest:1")
+    for url in ("postgresql://nobody@127.0.0.1:1/none", "postgres is here"):
+        keys = SubjectKeys(url)
+        with pytest.raises(KeysUnavailable, match="subjects' keys does not answer"):
+            keys.of("acme", "guest:1")
+        # Others that ask at once do not wait for it once more.
+        with pytest.raises(KeysUnavailable, match="did not answer a moment ago"):
+            keys.named("acme", "0" * 32)
