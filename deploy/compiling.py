@@ -4,7 +4,7 @@ It is the same source, and decides the same (tests/simulation/test_compiled.py).
 lies beside the source and not in it, and is named by the digest of what was compiled, so that nobody who changes a line runs the former one.
 Without a C compiler there is none, and everything runs interpreted.
 
-    python deploy/compiling.py [DIRECTORY]      MOTET_COMPILE_LEVEL=0 for a compiler that is done sooner, default 3
+    python deploy/compiling.py [DIRECTORY]      MOTET_COMPILE_LEVEL=0 for the deciders alone, as soon as may be; default 3
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ MODULES: Final = (
     "motet/resources/*.py",
     "motet/hosting/*.py",
     "motet/simulation/*.py",
+    *(f"motet/chassis/{name}.py" for name in ("canonical", "clock", "codec", "lanes", "message")),
+)
+# What reads whole logs. It decides nothing, and takes as long to compile again: who asks for a compiler that is done sooner does without.
+READING: Final = (
     "motet/audit/*.py",
-    *(
-        f"motet/chassis/{name}.py"
-        for name in ("avro_readers", "avro_reading", "canonical", "clock", "codec", "lanes", "log_reader", "message")
-    ),
+    *(f"motet/chassis/{name}.py" for name in ("avro_readers", "avro_reading", "log_reader")),
 )
 # Records of which every call has some. What reads them is long: all of them would take a compiler ten minutes.
 MOST: Final = (
@@ -57,6 +58,7 @@ READERS: Final = Path("motet") / "chassis" / "avro_readers.py"
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "MOTET_COMPILE_LEVEL"
 HIGHEST: Final = "3"
+SOONEST: Final = "0"
 DIGITS: Final = 16
 # Copies that are kept: a run that goes on from one is not to lose it.
 KEPT: Final = 4
@@ -71,7 +73,9 @@ def compile_in(directory: Path) -> None:
     """Compiles a copy where it is."""
     with chdir(directory):
         READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
-        files = sorted(str(file) for pattern in MODULES for file in Path().glob(pattern) if file.name != "__init__.py")
+        level = os.environ.get(LEVEL, HIGHEST)
+        wanted = MODULES if level == SOONEST else MODULES + READING
+        files = sorted(str(file) for pattern in wanted for file in Path().glob(pattern) if file.name != "__init__.py")
         config = [
             "--config-file",
             str(ROOT / "pyproject.toml"),
@@ -83,7 +87,7 @@ def compile_in(directory: Path) -> None:
         said = StringIO()
         try:
             with redirect_stdout(said), redirect_stderr(said):
-                build([*config, *files], os.environ.get(LEVEL, HIGHEST))
+                build([*config, *files], level)
         except BaseException:
             sys.stderr.write(said.getvalue())
             raise
@@ -131,7 +135,7 @@ def main() -> None:
         partial = Path(directory) / "copy"
         target = base / copied(partial)
         if not target.is_dir():
-            say("compiling the deciders (a minute or two at the first time, and after changes)")
+            say("compiling (some five minutes at the first time, and after changes)")
             compile_in(partial)
             # Two at once make one each, of the same; whoever is done first has made it.
             with suppress(OSError):

@@ -37,7 +37,7 @@ def simulate(
 ) -> None:
     """Runs the deciders in simulated worlds: deliveries that overtake and repeat, crashes at any step, clocks that jump.
 
-    In a checkout 1,000 runs and more run compiled; the first time, and after changes, that takes a minute or two before they begin.
+    In a checkout 1,000 runs and more run compiled; the first time, and after changes, that takes some five minutes before they begin.
 
     After each run a model checks that every command has one end (P1), effects happened once (P2), state equals the serial run (P3) and
     histories do not depend on the order of events (P4). A failure prints its seed and a short story; the exit code is 1 then.
