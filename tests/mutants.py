@@ -349,8 +349,8 @@ MUTANTS: Final = (
         "failed-call-leaves-its-writes",
         "what a failed transactional call wrote stays",
         "tools/inside.py",
-        "            with self.opening.connection.transaction():\n                return self.one(received, call)",
-        "            return self.one(received, call)",
+        "            with self.opening.connection.transaction():\n                return self.one(received, call, running)",
+        "            return self.one(received, call, running)",
         "integration/test_bad_input.py::test_a_failing_call_leaves_its_neighbours_alone",
     ),
     Mutant(
