@@ -72,9 +72,10 @@ def say(text: str) -> None:
 def compile_in(directory: Path) -> None:
     """Compiles a copy where it is."""
     with chdir(directory):
-        READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
-        level = os.environ.get(LEVEL, HIGHEST)
-        wanted = MODULES if level == SOONEST else MODULES + READING
+        level, wanted = os.environ.get(LEVEL, HIGHEST), MODULES
+        if level != SOONEST:
+            READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
+            wanted += READING
         files = sorted(str(file) for pattern in wanted for file in Path().glob(pattern) if file.name != "__init__.py")
         config = [
             "--config-file",

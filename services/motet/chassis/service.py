@@ -73,7 +73,7 @@ class Handler(Protocol):
     def foretold(self, facts: Sequence[Record]) -> None:
         """In a replay, before a batch: what the log has that follows from it, for what time alone decided."""
 
-    def told(self, fact: Record, hop: Hop) -> Record:
+    def told(self, fact: Record) -> Record:
         """In a replay: something that no input caused, as it was published. The handler goes on from it, and says what it is today."""
 
 
@@ -106,7 +106,7 @@ class Inert:
     def foretold(self, facts: Sequence[Record]) -> None:
         """Time decides nothing here."""
 
-    def told(self, fact: Record, hop: Hop) -> Record:  # noqa: ARG002  the protocol's
+    def told(self, fact: Record) -> Record:
         """What comes back as an input is decided about then."""
         return fact
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
@@ -114,23 +114,21 @@ class SubjectKeys:
 
     def known(self, tenant: str, subject: str) -> Key:
         """As `of`, of a subject that has a key; nothing is written. Raises KeyErased, NoSuchKey, KeysUnavailable."""
-        found = [one for one in self.subjects(tenant) if one.subject == subject]
-        if not found:
-            raise NoSuchKey(f"tenant {tenant} has no subject {subject!r}")
-        return self.named(tenant, found[0].key_id)
+        return self.find(BY_SUBJECT, tenant, subject, f"subject {subject!r}")
 
     def named(self, tenant: str, key_id: str) -> Key:
         """The key of an id. Raises KeyErased, NoSuchKey, KeysUnavailable."""
+        return self.find(BY_ID, tenant, key_id, f"key {key_id}")
 
-        def asked(connection: psycopg.Connection[Any]) -> Key:
-            row = connection.execute(BY_ID, (tenant, key_id)).fetchone()
-            if row is None:
-                raise NoSuchKey(f"tenant {tenant} has no key {key_id}")
-            if row[1] is None:
-                raise KeyErased(f"the subject of key {key_id} was erased at {row[2]:%F %T %Z}")
-            return Key(key_id, bytes(row[1]))
-
-        return self.ask(asked)
+    def find(self, query: LiteralString, tenant: str, wanted: str, what: str) -> Key:
+        """A key that is there."""
+        row = self.ask(lambda connection: connection.execute(query, (tenant, wanted)).fetchone())
+        if row is None:
+            raise NoSuchKey(f"tenant {tenant} has no {what}")
+        key_id, secret, erased_at, _ = row
+        if secret is None:
+            raise KeyErased(f"the subject of key {key_id} was erased at {erased_at:%F %T %Z}")
+        return Key(key_id, bytes(secret))
 
     def subjects(self, tenant: str | None = None) -> list[Subject]:
         """Every subject, of one tenant or of all, by name."""

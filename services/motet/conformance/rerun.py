@@ -357,7 +357,7 @@ class WithTime:
                 # Its own cause may not be taken yet; whoever takes one record after the other asks for it.
                 return
             said, record = found
-            was: Any = self.handler.told(record, hop)
+            was: Any = self.handler.told(record)
             hop.exogenous = True
             meta = hop.meta(
                 *(was.meta.causation_id, was.meta.recorded_at, was.meta.tenant, was.meta.domain),

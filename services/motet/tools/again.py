@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from motet.chassis.hop import Hop
 from motet.chassis.service import Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.chassis.subject_keys import SubjectKeys
@@ -152,17 +151,17 @@ class HostAgain(Host):
         sealer = Sealer(self.inside.keys, received.record.meta.tenant)
         return tool is not None and tool.is_about_erased(call.arguments, sealer)
 
-    def told(self, fact: Record, hop: Hop) -> Record:
+    def told(self, fact: Record) -> Record:
         """Something that no input caused: an end of an attempt, or a contract, which is today's."""
         if isinstance(fact, ToolContract):
             found = self.toolset.find(fact.name, fact.version)
             return fact if found is None else found.contract_fields().record(fact.meta)
         if isinstance(fact, CallsFinished):
             for end in fact.calls:
-                self.ended(fact.plan_id, end, hop)
+                self.ended(fact.plan_id, end)
         return fact
 
-    def ended(self, plan_id: str, end: FinishedCall, hop: Hop) -> None:
+    def ended(self, plan_id: str, end: FinishedCall) -> None:
         """An attempt has its end; one that was given up may have another."""
         place = (plan_id, end.index)
         work = self.outside.open.get(place)
@@ -173,7 +172,4 @@ class HostAgain(Host):
             self.given_up[place] = self.outside.open.pop(place)
         if work is not None and work.tool.effect != "PURE":
             self.keep([(work.call, end, work.received_at)], late=late)
-        hop.connection.execute(
-            "DELETE FROM intent WHERE partition = %s AND plan_id = %s AND index = %s AND attempt = %s",
-            (self.opening.partition, plan_id, end.index, end.attempt),
-        )
+        intents.remove(self.opening, [(plan_id, end.index, end.attempt)])

@@ -155,16 +155,16 @@ class Tool:
     def is_about_erased(self, arguments: str, sealer: Sealer) -> bool:
         """Whether arguments, or the subject of the result, belong to somebody whose key was destroyed."""
         try:
-            as_given(arguments, self._arguments.schema, self._results.subjects, sealer)
+            self._given(arguments, sealer)
         except ToolFailed as error:
             return error.code == SUBJECT_ERASED
         except TryAgain:
             return False
         return False
 
-    def _given(self, arguments: str, context: Context) -> str:
+    def _given(self, arguments: str, sealer: Sealer) -> str:
         """Arguments with what is personal opened."""
-        return as_given(arguments, self._arguments.schema, self._results.subjects, context.running.sealer)
+        return as_given(arguments, self._arguments.schema, self._results.subjects, sealer)
 
     def _answer(
         self,
@@ -176,7 +176,7 @@ class Tool:
         given: bool,
     ) -> Any:
         """What a function of the author's returns; `given` says whether it is given the context."""
-        keywords = self._arguments.read(self._given(arguments, context))
+        keywords = self._arguments.read(self._given(arguments, context.running.sealer))
         positional = (context,) if given else ()
         try:
             answer = function(*positional, **keywords)
