@@ -5,7 +5,7 @@ MotetError
 ├── Refused                 a person decides; the process stops rather than harm the log
 │   ├── DatabaseBehindLog   the database was restored from before the log: `motet recover`
 │   ├── LaneBroken          a gap or a wrong digest on a lane: somebody else wrote there, or records were lost
-│   └── ContractChanged     a tool's version was published with other content
+│   └── ContractChanged     a tool's version was published with other content, or would break the callers of the one before
 ├── Fenced                  nobody: another process owns the shard now, this one lets it go
 ├── RegistryUnavailable     the chassis tries again; nothing is dead-lettered for it
 └── Undecodable             nobody: the record goes to the dead letters with this message
@@ -35,7 +35,7 @@ class LaneBroken(Refused):
 
 
 class ContractChanged(Refused):
-    """A tool's published version has other content than the code."""
+    """A tool's published version has other content than the code, or its new version cannot take the place of the one before."""
 
 
 class Fenced(MotetError):

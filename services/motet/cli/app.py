@@ -10,6 +10,7 @@ from rich.markup import escape
 from motet.chassis.errors import MotetError
 from motet.cli import (
     archiving,
+    asyncapi,
     auditing,
     bench,
     changes,
@@ -31,6 +32,7 @@ from motet.cli import (
     serving,
     simulating,
     subjects,
+    tools,
 )
 from motet.cli.output import errors
 from motet.platform import PlatformError
@@ -74,10 +76,11 @@ app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)
 app.command(rich_help_panel="See it work")(chaos.chaos)
-app.add_typer(serving.tools, name="tools", rich_help_panel="What a deployment runs")
+app.add_typer(tools.app, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)
 app.command(rich_help_panel="What a deployment runs")(mcp.mcp)
+app.command(rich_help_panel="What a deployment runs")(asyncapi.asyncapi)
 
 
 def main() -> None:

@@ -15,12 +15,12 @@ from typing import Any, Final, Literal, Self
 
 from motet.chassis import settings as configuration
 from motet.chassis.codec import Codec
+from motet.chassis.contracts import every, newest
 from motet.chassis.errors import ConfigurationError, MotetError, RegistryUnavailable, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
 from motet.chassis.subject_keys import SubjectKeys
 from motet.client.answers import Answers, Sent
-from motet.client.contracts import every, newest
 from motet.client.directing import Directing
 from motet.client.disclosure import Disclosure
 from motet.client.events import Event, Listener, Tail, event_type

@@ -71,6 +71,7 @@ class Options(TypedDict, total=False):
     reconcile: Callable[..., Any] | None
     retry_on: tuple[type[Exception], ...]
     on_conflict: OnConflict
+    breaking: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,8 @@ class Declaration:
 
     Exceptions of the classes in `retry_on` are taken as TryAgain: name only those after which nothing has happened. `on_conflict="reread"` says
     that a transactional tool's arguments mean the same at another version (add 5, and not: set to 12): a call that meets one is tried
-    again at that one, up to `attempts`. These two are no part of the contract, and neither is `reconcile`; all else is.
+    again at that one, up to `attempts`. `breaking` says of a version that it may take the place of the one before although callers who name no
+    version break by it (`motet tools diff` names them). These three are no part of the contract, and neither is `reconcile`; all else is.
     """
 
     where: str
@@ -134,6 +136,7 @@ class Declaration:
     reconcile: Callable[..., Any] | None = None
     retry_on: tuple[type[Exception], ...] = ()
     on_conflict: OnConflict = "fail"
+    breaking: bool = False
 
     def __post_init__(self) -> None:
         check_effect(self.where, self.effect)
@@ -214,8 +217,9 @@ class Declaration:
             raise ConfigurationError(
                 f"{self.where}: operation {self.operation!r} says which uses commute, and commutes names no resource"
             )
-        if not isinstance(self.approval, bool):
-            raise ConfigurationError(f"{self.where}: approval {self.approval!r} is not True or False")
+        for name in ("approval", "breaking"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{self.where}: {name} {getattr(self, name)!r} is not True or False")
         if self.breaker is not None and not isinstance(self.breaker, Breaker):
             raise ConfigurationError(
                 f"{self.where}: breaker {self.breaker!r} is not a Breaker(failures=…, reset_seconds=…)"

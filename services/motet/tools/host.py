@@ -23,7 +23,7 @@ from motet.chassis.settings import Settings
 from motet.chassis.subject_keys import SubjectKeys
 from motet.modes import RESULTS, results_of
 from motet.records import CallsFinished, CallsReported, FinishedCall, Invocation, InvokeCalls, Progress, StopCalls
-from motet.tools import Contract, Toolset, held, intents
+from motet.tools import Contract, Toolset, held, intents, published
 from motet.tools.answers import MILLISECONDS, Answer, Answers
 from motet.tools.ending import not_run, not_wanted, succeeded
 from motet.tools.inside import Inside
@@ -43,7 +43,11 @@ def schemas_of(toolset: str) -> tuple[str, str]:
 
 
 def service(toolset: Toolset, settings: Settings) -> Service:
-    """The service that hosts a toolset. Creates the toolset's own tables."""
+    """The service that hosts a toolset. Creates the toolset's own tables.
+
+    Raises ContractChanged for a contract that cannot take the place of one that is published.
+    """
+    published.check(toolset, settings)
     prepare_tables(settings.postgres_url, schemas_of(toolset.name)[0], toolset)
     return declaration(toolset, settings)
 

@@ -90,6 +90,8 @@ class Tool:
         # Whether its arguments mean the same at another version of what it writes.
         self.rereads = declaration.on_conflict == "reread"
         self.leases = tuple(one.name for one in signature.arguments if is_held(one.hint))
+        # Whether it may take the place of the version before although callers break by it.
+        self.breaking = declaration.breaking
 
     @property
     def name(self) -> str:

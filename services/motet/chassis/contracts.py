@@ -21,13 +21,16 @@ def newest(bootstrap: str, codec: Codec) -> list[ToolContract]:
 
 
 def every(bootstrap: str, codec: Codec) -> dict[tuple[str, int | None], ToolContract]:
-    """All contracts by name and version, the newest of a name under None as well. Raises LogUnreadable, RegistryUnavailable.
+    """All contracts by name and version, the newest of a name under None as well; none on a cluster that has no such topic yet.
 
-    Each partition has all of them, so that each shard of a host reads its own copy; the first is read here.
+    Each partition has all of them, so that each shard of a host reads its own copy; the first is read here. Raises LogUnreadable,
+    RegistryUnavailable.
     """
     place = (TOPIC, 0)
     found: dict[tuple[str, int | None], ToolContract] = {}
     with closing(LogReader(bootstrap)) as log:
+        if place not in log.places()[1]:
+            return found
         bounds = log.bounds([place])[place]
         for batch in log.read({place: (bounds.begin, bounds.end)}):
             for message in batch:
