@@ -116,11 +116,12 @@ def prepare_tables(url: str, schema: str, toolset: Toolset) -> None:
             name
             for (name,) in connection.execute("SELECT tablename::text FROM pg_tables WHERE schemaname = %s", (schema,))
         }
-    if tables & HOP_TABLES:
-        raise ConfigurationError(
-            f"toolset {toolset.name} has tables named {', '.join(sorted(tables & HOP_TABLES))}: "
-            f"these names are the host's own ({', '.join(sorted(HOP_TABLES))}); choose others"
-        )
+        # Within the transaction: what is refused leaves no table behind.
+        if tables & HOP_TABLES:
+            raise ConfigurationError(
+                f"toolset {toolset.name} has tables named {', '.join(sorted(tables & HOP_TABLES))}: "
+                f"these names are the host's own ({', '.join(sorted(HOP_TABLES))}); choose others"
+            )
 
 
 class Host(Inert):
