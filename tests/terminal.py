@@ -23,6 +23,7 @@ LOOKS: Final = (
     "motet resources",
     "motet lineage",
     "motet changes",
+    "motet agents show",
 )
 
 

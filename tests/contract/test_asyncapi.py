@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import html
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -106,7 +107,7 @@ def test_every_topic_and_every_record_is_in_it() -> None:
         channel = DOCUMENT["channels"][asyncapi.identifier(name)]
         assert (channel["address"], channel["description"]) == (asyncapi.templated(name), entry["purpose"])
         assert list(channel["messages"]) == entry["records"]
-        assert list(channel.get("parameters", ())) == (["toolset"] if "<toolset>" in name else [])
+        assert list(channel.get("parameters", ())) == re.findall("<([a-z]+)>", name)
         settings = channel["bindings"]["kafka"]["topicConfiguration"]
         said = {key: ",".join(value) if isinstance(value, list) else str(value) for key, value in settings.items()}
         assert said == entry["config"]
@@ -189,7 +190,7 @@ def test_groups_are_those_of_the_services() -> None:
         if one["action"] == "send" or tag["name"] in asyncapi.OUTSIDE:
             assert "bindings" not in one
             continue
-        service = tag["name"].replace("{toolset}", "bank")
+        service = tag["name"].replace("{toolset}", "bank").replace("{agent}", "refunds")
         group = jsonschema_rs.validator_for(one["bindings"]["kafka"]["groupId"])
         assert group.is_valid(consumer_settings(service, nowhere)["group.id"])
         assert not group.is_valid("motet.tools-")

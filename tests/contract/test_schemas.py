@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from contract import topic_file
 from contract.avro_data import data_of
 from contract.compatibility import breaks, versions
-from motet import agents, coordinator
+from motet import Agent, Message, agency, agents, coordinator
 from motet.catalog import generate
 from motet.catalog.location import schemas_directory
 from motet.chassis import provision
@@ -41,6 +41,7 @@ EVERY: Final = [(name, version) for name, by_version in SCHEMAS.items() for vers
 # A batch's header and a record's own headers come on top of its value.
 OVERHEAD_BYTES: Final = 65_536
 TOOLSET: Final = "<toolset>"
+AGENT: Final = "<agent>"
 
 
 def encoded(schema: Any, datum: Any) -> bytes:
@@ -174,12 +175,33 @@ def declared() -> list[Service]:
         checkpoints.declaration(nowhere, None),
         projector.declaration(),
         host.declaration(Toolset("toolset"), nowhere),
+        agency.service(an_agent(), nowhere),
     ]
 
 
+def an_agent() -> Agent[Any]:
+    """An agent that could have any name, and tells another."""
+    agent = Agent("agent", state=dict, tells=["other"])
+
+    @agent.on_message
+    def heard(state: dict[str, Any], message: Message) -> dict[str, Any]:
+        """Takes whatever it is told."""
+        return {**state, "heard": message.content}
+
+    return agent
+
+
 def general(name: str) -> str:
-    """A tool service's name or topic with its place-holder."""
-    return name.replace("tools-toolset", f"tools-{TOOLSET}").replace("invocations.toolset", f"invocations.{TOOLSET}")
+    """A tool service's or an agent's name or topic with its place-holder."""
+    for plain, general_name in (
+        ("tools-toolset", f"tools-{TOOLSET}"),
+        ("invocations.toolset", f"invocations.{TOOLSET}"),
+        ("agent-agent", f"agent-{AGENT}"),
+        ("messages.agent", f"messages.{AGENT}"),
+        ("messages.other", f"messages.{AGENT}"),
+    ):
+        name = name.replace(plain, general_name)
+    return name
 
 
 def sides() -> dict[str, dict[str, set[str]]]:
@@ -248,7 +270,7 @@ def test_every_service_of_the_code_is_compared() -> None:
         if path.parent.name == "tools"
         or any(importlib.util.find_spec(f"motet.{path.parent.name}.{one}") for one in ("handler", "declaration"))
     }
-    assert folders == {"coordinator", "agents", "checkpoints", "leases", "projector", "tools"}
+    assert folders == {"coordinator", "agency", "agents", "checkpoints", "leases", "projector", "tools"}
 
 
 @pytest.mark.parametrize("name", sorted(TOPICS["topics"]))
@@ -268,7 +290,8 @@ def test_the_chassis_reads_the_same_file() -> None:
     partitions, topics = provision.catalog()
     assert (partitions, {topic.name for topic in topics}) == (TOPICS["partitions"], set(TOPICS["topics"]))
     assert provision.entry("motet.invocations.bank").name == f"motet.invocations.{TOOLSET}"
-    assert TOOLSET not in "".join(provision.fixed_topics())
-    for unknown in ("motet.event", "motet.invocations.", "other"):
+    assert provision.entry("motet.messages.desk").name == f"motet.messages.{AGENT}"
+    assert "<" not in "".join(provision.fixed_topics())
+    for unknown in ("motet.event", "motet.invocations.", "motet.messages.", "other"):
         with pytest.raises(ConfigurationError, match=r"is not in schemas/topics\.yaml"):
             provision.entry(unknown)

@@ -228,7 +228,7 @@ def test_an_outsider_reads_every_topic(running: World) -> None:
     """confluent-kafka's own AvroDeserializer, with nothing but the registry, decodes every record that Motet wrote."""
     registry = SchemaRegistryClient({"url": running.addresses.registry})
     deserialize = AvroDeserializer(registry, conf={"subject.name.strategy": topic_record_subject_name_strategy})
-    topics = [topic.name.replace("<toolset>", "greeting") for topic in catalog()[1]]
+    topics = [topic.name.replace("<toolset>", "greeting") for topic in catalog()[1] if "<agent>" not in topic.name]
     for topic in topics:
         for message in running.messages(topic):
             # Anybody may put anything on the door, and other tests do: of it only what this file's clients wrote.

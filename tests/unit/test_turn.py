@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -11,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet import Context, Toolset
-from motet.adapters import Answered, Asked, Turns, offered, schemas
-from motet.adapters.turn import TurnRefused, key_of
+from motet.adapters import Answered, Asked, offered, schemas
+from motet.adapters.turn import Offer, TurnRefused, key_of
 from motet.chassis.errors import ConfigurationError
 from motet.client import CallOutcome, Outcome
 from motet.client.outcome import Status
@@ -40,8 +39,7 @@ CALLS: Final = [Asked("a", "bank__pay", {"account": "1", "amount": 2}), Asked("b
 
 def told(outcome: Outcome, asked: list[Asked] = CALLS) -> list[Answered]:
     """What a model is told of an outcome."""
-    client: Any = SimpleNamespace()
-    return Turns(client, OFFERED).answers(asked, outcome)
+    return Offer(OFFERED).answers(asked, outcome)
 
 
 def ended(index: int, result: str | None, error: str | None = None, status: str = "SUCCEEDED") -> CallOutcome:
@@ -122,7 +120,7 @@ def test_what_no_model_can_mend_it_does_not_hear(code: str) -> None:
 def test_arguments_that_cannot_be_asked_for_cost_that_call_alone(bad: Any) -> None:
     """What no JSON carries, and what would be taken for a reference; the turn has a key all the same."""
     wrong = Asked("a", "bank__look", {"account": bad})
-    assert Turns(SimpleNamespace(), OFFERED).known([wrong, CALLS[0]]) == [CALLS[0]]  # type: ignore[arg-type]
+    assert Offer(OFFERED).known([wrong, CALLS[0]]) == [CALLS[0]]
     first, second = told(outcome("SUCCEEDED", ended(0, "1")), [wrong, CALLS[0]])
     assert json.loads(first.text)["error"]["code"] == "ARGUMENTS_INVALID"
     assert (second.id, second.text) == ("a", "1")

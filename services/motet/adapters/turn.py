@@ -127,42 +127,14 @@ class TurnRefused(MotetError):
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """Runs the calls of a model's answers, each answer as one plan; the options are those of `Client.submit`.
+class Offer:
+    """Tools on offer, and what becomes of a model's calls of them. Pure.
 
     A model's mistakes are answered and cost nobody else: a function that is not offered, and arguments that no JSON carries, are told so beside
-    the results of the others; if arguments break a contract nothing of the answer runs, and each call is told why. Raises TurnRefused for
-    whatever else a plan is refused for.
+    the results of the others; if arguments break a contract nothing of the answer runs, and each call is told why.
     """
 
-    client: Client
     tools: Sequence[Offered]
-    policy: Policy | None = None
-    mode: Mode = "orchestrated"
-    timeout_seconds: float | None = 60.0
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def run(self, asked: Sequence[Asked], *conversation: str) -> list[Answered]:
-        """The answers to calls, in their order; `conversation` and the calls are the plan's key. Raises PlanTimeout, SubmitFailed."""
-        known = self.known(asked)
-        if not known:
-            return self.answers(asked, None)
-        submitted = self.client.submit(self.calls(known), idempotency_key=key_of(conversation, asked), **self.asks)
-        return self.answers(asked, submitted.wait(self.timeout_seconds))
-
-    async def run_async(self, asked: Sequence[Asked], *conversation: str) -> list[Answered]:
-        """The same, awaited."""
-        known = self.known(asked)
-        if not known:
-            return self.answers(asked, None)
-        key = key_of(conversation, asked)
-        more = {"key": key, "timeout_seconds": self.timeout_seconds, **self.asks}
-        return self.answers(asked, await ended(self.client, *self.calls(known), **more))
-
-    @property
-    def asks(self) -> dict[str, Any]:
-        """How a plan is submitted."""
-        return {"policy": self.policy, "mode": self.mode, **self.options}
 
     def known(self, asked: Sequence[Asked]) -> list[Asked]:
         """The calls that can be asked for."""
@@ -187,7 +159,7 @@ class Turns:
         return [Call(tool_of[one.name], one.arguments) for one in known]
 
     def answers(self, asked: Sequence[Asked], outcome: Outcome | None) -> list[Answered]:
-        """What the model is told, one answer a call, in its order."""
+        """What the model is told, one answer a call, in its order. Raises TurnRefused for what no model can mend."""
         if outcome is not None and any(reason.code not in THE_MODELS for reason in outcome.reasons):
             raise TurnRefused(outcome)
         out, place = [], 0
@@ -199,6 +171,45 @@ class Turns:
                 out.append(answered(one, outcome, place))
                 place += 1
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Runs the calls of a model's answers, each answer as one plan; the options are those of `Client.submit`.
+
+    Mistakes are answered as `Offer` says. Raises TurnRefused for whatever else a plan is refused for.
+    """
+
+    client: Client
+    tools: Sequence[Offered]
+    policy: Policy | None = None
+    mode: Mode = "orchestrated"
+    timeout_seconds: float | None = 60.0
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, asked: Sequence[Asked], *conversation: str) -> list[Answered]:
+        """The answers to calls, in their order; `conversation` and the calls are the plan's key. Raises PlanTimeout, SubmitFailed."""
+        offer = Offer(self.tools)
+        known = offer.known(asked)
+        if not known:
+            return offer.answers(asked, None)
+        submitted = self.client.submit(offer.calls(known), idempotency_key=key_of(conversation, asked), **self.asks)
+        return offer.answers(asked, submitted.wait(self.timeout_seconds))
+
+    async def run_async(self, asked: Sequence[Asked], *conversation: str) -> list[Answered]:
+        """The same, awaited."""
+        offer = Offer(self.tools)
+        known = offer.known(asked)
+        if not known:
+            return offer.answers(asked, None)
+        key = key_of(conversation, asked)
+        more = {"key": key, "timeout_seconds": self.timeout_seconds, **self.asks}
+        return offer.answers(asked, await ended(self.client, *offer.calls(known), **more))
+
+    @property
+    def asks(self) -> dict[str, Any]:
+        """How a plan is submitted."""
+        return {"policy": self.policy, "mode": self.mode, **self.options}
 
 
 def answered(one: Asked, outcome: Outcome, place: int) -> Answered:

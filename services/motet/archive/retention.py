@@ -21,11 +21,14 @@ from motet.chassis.errors import ConfigurationError
 from motet.chassis.log_reader import Bounds, LogReader
 from motet.chassis.log_trim import delete_below, read_by_all, taken_by_services
 from motet.chassis.offsets import Place
-from motet.chassis.provision import PLACEHOLDER, entry
+from motet.chassis.provision import entry
 from motet.chassis.settings import Settings
 
-TOOLSET: Final = re.compile("tools_(.+)_hop")
-INVOCATIONS: Final = "motet.invocations."
+# Services of which there are any number: their schemas, how `topics.yaml` calls them, and the topics of which each has one of its own.
+NAMED: Final = (
+    (re.compile("tools_(.+)_hop"), "tools-<toolset>", "motet.invocations."),
+    (re.compile("agent_(.+)"), "agent-<agent>", "motet.messages."),
+)
 # Patterns of topics, each with its time.
 Times = Mapping[str, timedelta]
 
@@ -143,12 +146,13 @@ def readers_of(
 
 
 def consumer_in(schema: str, topic: str) -> str:
-    """What `topics.yaml` calls the service that has its rows in a schema; nothing for a toolset that is not asked by this topic."""
-    toolset = TOOLSET.fullmatch(schema)
-    if toolset is None:
-        return schema
-    prefix, _, asked = topic.partition(INVOCATIONS)
-    return "" if asked and not prefix and asked.replace("-", "_") != toolset[1] else f"tools-{PLACEHOLDER}"
+    """What `topics.yaml` calls the service that has its rows in a schema; nothing for one that has another topic of this kind."""
+    for pattern, called, prefix in NAMED:
+        name = pattern.fullmatch(schema)
+        if name is not None:
+            asked = topic.removeprefix(prefix)
+            return "" if asked not in (topic, name[1]) and asked.replace("-", "_") != name[1] else called
+    return schema
 
 
 def limits_of(

@@ -9,8 +9,10 @@ from motet.audit.rule import Found, Rule
 from motet.audit.stored import Stored
 from motet.chassis.identity import partition_of
 
-# What answers a plan that was submitted; of these there is one a command.
-FIRST: Final = frozenset({"PlanAdmitted", "PlanRejected", "CommandRepeated"})
+# What answers a plan that was submitted, or a message to an agent; of these there is one a command.
+FIRST: Final = frozenset(
+    {"PlanAdmitted", "PlanRejected", "CommandRepeated", "MessageTaken", "MessageRefused", "MessageRepeated"}
+)
 # Answered commands that are remembered, to find second answers.
 KEPT: Final = 20_000
 
@@ -80,7 +82,9 @@ class Commands(Rule):
 
 
 def host_of(kind: str, data: Mapping[str, Any]) -> str:
-    """Which service answers a command: that of the plan's mode, which its id says; leases have one."""
+    """Which service answers a command: that of the plan's mode, which its id says; leases have one, and each agent has its own."""
+    if kind == "SendMessage":
+        return f"agent-{data['to']}"
     if "plan_id" not in data and "lease_id" not in data and kind in ("AcquireLeases", "AskHolder"):
         return "leases"
     if "lease_id" in data:

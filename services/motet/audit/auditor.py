@@ -41,7 +41,7 @@ OVERTAKING: Final = frozenset({"InvokeCalls", "CallsFinished"})
 # Records that are followed without a plan.
 ALONE: Final = frozenset({"PlanAdmitted", "DeadLetter"})
 # Where commands are answered.
-ANSWERING: Final = frozenset({"motet.events", "motet.leases"})
+ANSWERING: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
 
 Decode = Callable[[bytes | None], tuple[Any, dict[str, Any]]]
 

@@ -28,5 +28,5 @@ class Kept:
 
 def kept(topic: str, *, door: bool, records: frozenset[str]) -> Kept:
     """A topic's entry, with what follows from its name."""
-    rank = ORDER.index(topic) if topic in ORDER else len(ORDER)
+    rank = ORDER.index(topic) if topic in ORDER else 0 if door else len(ORDER)
     return Kept(door, records, topic not in UNKEYED, rank)

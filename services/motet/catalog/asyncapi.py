@@ -7,6 +7,7 @@ AsyncAPI's way, and Markdown, which the descriptions are, would take the other o
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from importlib.metadata import version
 from typing import Any, Final
@@ -20,9 +21,13 @@ from motet.chassis.lanes import HEADER
 AVRO: Final = "application/vnd.apache.avro+json;version=1.9.0"
 CONTENT: Final = "avro/binary"
 BINDING: Final = "0.5.0"
-PLACEHOLDER: Final = "toolset"
+PLACEHOLDER: Final = re.compile("<([a-z]+)>")
+NAMED: Final = {
+    "toolset": ("The toolset's name. Each toolset has a topic and a service of its own.", "bank"),
+    "agent": ("The agent's name. Each agent has a door and a service of its own.", "refunds"),
+}
 # Topics whose records carry CloudEvents attributes, as the chassis's hop says (which a pure module does not load).
-FACTS: Final = frozenset({"motet.events", "motet.leases"})
+FACTS: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
 # Who is no service of Motet.
 OUTSIDE: Final = {
     "any client": "No service of Motet: any Kafka client that may write to the topic.",
@@ -113,12 +118,12 @@ def newest_versions() -> dict[str, int]:
 
 def templated(name: str) -> str:
     """A name with its place-holder as AsyncAPI writes it: `motet.invocations.{toolset}`."""
-    return name.replace(f"<{PLACEHOLDER}>", f"{{{PLACEHOLDER}}}")
+    return PLACEHOLDER.sub(r"{\1}", name)
 
 
 def identifier(name: str) -> str:
     """A name as a key that a reference can hold as it is: `any-client`, `tools-toolset`."""
-    return name.replace(f"<{PLACEHOLDER}>", PLACEHOLDER).replace(" ", "-")
+    return PLACEHOLDER.sub(r"\1", name).replace(" ", "-")
 
 
 def tag(who: str) -> dict[str, str]:
@@ -159,9 +164,9 @@ def channel(name: str, entry: dict[str, Any], partitions: int, versions: dict[st
         },
         "x-kind": entry["kind"],
     }
-    if PLACEHOLDER in name:
-        about = "The toolset's name. Each toolset has a topic and a service of its own."
-        out["parameters"] = {PLACEHOLDER: {"description": about, "examples": ["bank"]}}
+    for parameter in PLACEHOLDER.findall(name):
+        about, example = NAMED[parameter]
+        out["parameters"] = {parameter: {"description": about, "examples": [example]}}
     return out
 
 
@@ -234,7 +239,7 @@ def operation(topic: str, entry: dict[str, Any], who: str, action: str) -> dict[
 
 def group(who: str) -> dict[str, Any]:
     """The consumer group of a service, of which a toolset's has its name."""
-    prefix, placeholder, _ = f"motet.{who}".partition(f"<{PLACEHOLDER}>")
+    prefix, *placeholder = PLACEHOLDER.split(f"motet.{who}")
     if placeholder:
         return {"type": "string", "pattern": f"^{prefix.replace('.', '[.]')}[a-z][a-z0-9-]*$"}
     return {"type": "string", "enum": [prefix]}

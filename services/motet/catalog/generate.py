@@ -160,8 +160,13 @@ def generate(avro: Path) -> str:
         return [name for full, name in writer.roots if full.startswith(namespace)]
 
     leasing = of("motet.leasecommands.")
-    commands = union("Command", [*of("motet.commands."), *leasing]) + "\n" + union("LeaseCommand", leasing)
+    commands = (
+        union("Command", [*of("motet.commands."), *leasing, *of("motet.messages.")])
+        + "\n"
+        + union("LeaseCommand", leasing)
+    )
     events = union("CommittedEvent", of("motet.events.")) + "\n" + union("LeaseEvent", of("motet.leases."))
+    events += "\n" + union("AgentEvent", of("motet.agents."))
     records = union("Record", [name for _, name in writer.roots])
     table = "\n".join(f'    "{full}": {name},' for full, name in writer.roots)
     mapping = f"RECORDS: dict[str, type[Record]] = {{\n{table}\n}}\n"

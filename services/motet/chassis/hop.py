@@ -32,7 +32,7 @@ RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
 MERGES: Final = "motet.merges"
 # Topics whose facts others read: they carry CloudEvents attributes.
-FACTS: Final = frozenset({"motet.events", "motet.leases"})
+FACTS: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
 
 
 class RecordTooLarge(MotetError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     # Who only wants to know which topics there are does without its sign-in, which takes long to load.
     from motet.chassis.registry import Registry
 
-PLACEHOLDER: Final = "<toolset>"
+# Topics that there are one of a tool service, or of an agent's service: which ones there are follows from who runs.
+PLACEHOLDER: Final = re.compile(r"<[a-z]+>")
 SECONDS: Final = 30
 
 
@@ -56,7 +58,7 @@ def catalog() -> tuple[int, tuple[Topic, ...]]:
 def entry(topic: str) -> Topic:
     """The entry that describes a topic, `motet.invocations.bank` by `motet.invocations.<toolset>`."""
     for one in catalog()[1]:
-        prefix, placeholder, _ = one.name.partition(PLACEHOLDER)
+        prefix, *placeholder = PLACEHOLDER.split(one.name)
         if one.name == topic or (placeholder and topic.startswith(prefix) and len(topic) > len(prefix)):
             return one
     raise ConfigurationError(f"topic {topic} is not in schemas/topics.yaml")
@@ -92,4 +94,4 @@ def ensure(bootstrap: str, registry: Registry, topics: tuple[str, ...]) -> int:
 
 def fixed_topics() -> tuple[str, ...]:
     """The topics that every installation has; a toolset brings its own."""
-    return tuple(topic.name for topic in catalog()[1] if PLACEHOLDER not in topic.name)
+    return tuple(topic.name for topic in catalog()[1] if not PLACEHOLDER.search(topic.name))

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from motet.chassis.errors import MotetError
 from motet.cli import (
+    agents,
     archiving,
     asyncapi,
     auditing,
@@ -25,6 +26,7 @@ from motet.cli import (
     lines,
     looking,
     mcp,
+    models,
     past,
     plans,
     replaying,
@@ -76,6 +78,8 @@ app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
 app.command(rich_help_panel="See it work")(simulating.simulate)
 app.command(rich_help_panel="See it work")(chaos.chaos)
+app.add_typer(agents.app, name="agents", rich_help_panel="Plans, events and projections")
+app.add_typer(models.app, name="models", rich_help_panel="What a deployment runs")
 app.add_typer(tools.app, name="tools", rich_help_panel="What a deployment runs")
 app.command(rich_help_panel="What a deployment runs")(serving.serve)
 app.command(rich_help_panel="What a deployment runs")(serving.provision)

@@ -43,7 +43,7 @@ def record(file: Annotated[Path, typer.Argument(help="Where to write: an Avro ob
 
 def replay(
     service: Annotated[
-        str, typer.Argument(help="coordinator, agents, leases, or a toolset: package.module or file.py")
+        str, typer.Argument(help="coordinator, agents, leases, or a toolset or an agent: package.module or file.py")
     ],
     shard: Annotated[int | None, typer.Option("--shard", min=0, help="This shard only.")] = None,
     history: Annotated[
@@ -75,9 +75,13 @@ def replay(
 
 @contextmanager
 def declared_again(service: str, settings: Settings) -> Iterator[Service]:
-    """A service to run again: one of Motet's, or that of a toolset's module, whose tables are there until the block ends."""
+    """A service to run again: one of Motet's, that of an agent's module, or that of a toolset's, whose tables are there until the block ends."""
     if service in DECIDING or not any(mark in service for mark in MODULE):
         yield service_named(service, settings, DECIDING)
+        return
+    agent = agent_of(service, settings)
+    if agent is not None:
+        yield agent
         return
     from motet.conformance.rerun import drop_schema  # noqa: PLC0415
     from motet.tools import again, load  # noqa: PLC0415
@@ -93,7 +97,8 @@ def declared_again(service: str, settings: Settings) -> Iterator[Service]:
 
 def recover(
     service: Annotated[
-        str, typer.Argument(help="coordinator, agents, leases, projector, checkpoints or tools-TOOLSET")
+        str,
+        typer.Argument(help="coordinator, agents, leases, projector, checkpoints, tools-TOOLSET, or an agent's module"),
     ],
     json: JsonOption = False,
 ) -> None:
@@ -120,7 +125,8 @@ def recover(
     else:
         from motet.conformance import recovery  # noqa: PLC0415
 
-        compared = recovery.recover(settings, service_named(service, settings, RECOVERED))
+        declared = agent_of(service, settings) or service_named(service, settings, RECOVERED)
+        service, compared = declared.name, recovery.recover(settings, declared)
         names = ("shard", "records", "unpublished")
         told = [{"service": service, **{name: getattr(one, name) for name in names}} for one in compared]
     if json:
@@ -128,6 +134,16 @@ def recover(
         return
     table(list(told[0]), [[str(value) for value in one.values()] for one in told])
     console.print(f"\n{service} is recovered: start it")
+
+
+def agent_of(service: str, settings: Settings) -> Service | None:
+    """The service of an agent's module; None for what has no agent, or is no module."""
+    if not any(mark in service for mark in MODULE):
+        return None
+    from motet import agency  # noqa: PLC0415
+    from motet.chassis.loading import has_one  # noqa: PLC0415
+
+    return agency.service(agency.load(service), settings) if has_one(service, agency.Agent) else None
 
 
 def tell(compared: list[Compared], *, json: bool) -> None:

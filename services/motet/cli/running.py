@@ -40,9 +40,20 @@ def tool_service(module: str) -> ServiceSpec:
     return ServiceSpec(name, (sys.executable, "-m", "motet", "tools", "serve", module))
 
 
+def agent_service(module: str) -> ServiceSpec:
+    """The service of an agent."""
+    from motet.agency import load  # noqa: PLC0415  most commands need no agents
+
+    name = f"agent-{load(module).name}"
+    return ServiceSpec(name, (sys.executable, "-m", "motet", "agents", "serve", module))
+
+
 def up(
     tools: Annotated[
         list[str] | None, typer.Option("--tools", help="A toolset's module to serve as well; may be repeated.")
+    ] = None,
+    agents: Annotated[
+        list[str] | None, typer.Option("--agents", help="An agent's module to serve as well; may be repeated.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -51,7 +62,11 @@ def up(
     May be run again: what runs stays. Servers of your own are used where MOTET_KAFKA_BOOTSTRAP, MOTET_POSTGRES_URL and
     MOTET_SCHEMA_REGISTRY_URL say so.
     """
-    services = [*core_services(), *(tool_service(module) for module in tools or ())]
+    of_modules = (
+        *(tool_service(module) for module in tools or ()),
+        *(agent_service(module) for module in agents or ()),
+    )
+    services = [*core_services(), *of_modules]
     began = time.monotonic()
     if json:
         platform = Platform.up(home(), services)

@@ -15,7 +15,7 @@ from motet.plan.spending import record_of
 from motet.plan.text import carriable
 from motet.records import BudgetChanged, Command, Meta, Reason, Repair, RepairDeadLetter, RepairOrdered, SetBudget
 
-SERVICE: Final = re.compile(r"coordinator|agents|leases|projector|tools-[a-z][a-z0-9-]{0,39}")
+SERVICE: Final = re.compile(r"coordinator|agents|leases|projector|(tools|agent)-[a-z][a-z0-9-]{0,39}")
 DEAD_LETTER: Final = re.compile(r"[0-9a-f]{32}")
 MESSAGE_LENGTH: Final = 500
 
@@ -61,7 +61,7 @@ class Directing:
     def repair_fault(self, command: RepairDeadLetter) -> Reason | None:
         """What is wrong with an order to repair."""
         if not SERVICE.fullmatch(command.service):
-            message = f"service {command.service!r} is none: coordinator, agents, leases, projector, or tools-TOOLSET"
+            message = f"service {command.service!r} is none: coordinator, agents, leases, projector, tools-TOOLSET or agent-AGENT"
             return Reason("UNKNOWN_SERVICE", carriable(message, MESSAGE_LENGTH), None)
         if not 0 <= command.shard < self.partitions:
             message = f"shard {command.shard} is none: there are 0 to {self.partitions - 1}"

@@ -225,7 +225,7 @@ class Host(Inert):
                     self.command_meta(command, received, hop),
                     known.plan_id,
                     self.short(command.idempotency_key),
-                    self.short(command.agent),
+                    self.short(getattr(command, "agent", "")),
                     known.status,
                     known.terminal_event_id,
                     known.answer,
@@ -297,7 +297,7 @@ class Host(Inert):
     ) -> tuple[str, str]:
         """Refuses a command with every reason; the event's id and content."""
         meta = self.command_meta(command, received, hop)
-        names = self.short(command.idempotency_key), self.short(command.agent)
+        names = self.short(command.idempotency_key), self.short(getattr(command, "agent", ""))
         event: PlanRejected | CommandRefused
         if isinstance(command, SubmitPlan):
             event = PlanRejected(meta, plan_id, *names, reasons)

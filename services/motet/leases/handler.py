@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from motet.chassis.canonical import compact
+from motet.chassis.cleaning import cleaning
 from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.leases import tables
-from motet.leases.cleaning import cleaning
 from motet.leases.commands import Commands, Known
 from motet.leases.desk import Desk, Refusal
 from motet.leases.lease import Ended, Scope, Step
@@ -70,7 +70,7 @@ def service(settings: Settings) -> Service:
         schema="leases",
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
-        jobs=(cleaning(settings.command_window_seconds),),
+        jobs=(cleaning("clean-lease-commands", settings.command_window_seconds),),
     )
 
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from motet.chassis.text import printable, readable
-from motet.projector import fault_events, lease_events, plan_events
+from motet.projector import agent_events, fault_events, lease_events, plan_events
 from motet.projector.changes import Changes, moment
 from motet.projector.lineage import Placed, link
 from motet.projector.reservations import Reserving, reserving
 from motet.records import (
+    AgentEvent,
     ApprovalDecided,
     ApprovalRequested,
     AttemptsEnded,
@@ -75,6 +76,9 @@ def fold(batch: Iterable[Placed]) -> Changes:
         elif isinstance(record, LeaseEvent):
             seen(changes, record.meta)
             lease_events.lease_event(changes, record, moment(record.meta.recorded_at), one.offset)
+        elif isinstance(record, AgentEvent):
+            seen(changes, record.meta)
+            agent_events.agent_event(changes, record, moment(record.meta.recorded_at))
         elif isinstance(record, DeadLetter):
             dead_letter(changes, record)
         elif isinstance(record, DeadLetterRepaired):

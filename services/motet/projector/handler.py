@@ -21,7 +21,7 @@ LINKING: Final = (
 )
 TOPICS: Final = (
     *("motet.events", "motet.requests", "motet.grants"),
-    *("motet.contracts", "motet.leases", "motet.dead-letters"),
+    *("motet.contracts", "motet.leases", "motet.agents", "motet.dead-letters"),
     *LINKING,
 )
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from motet.chassis.text import printable
 from motet.projector.changes import Changes, moment
 from motet.projector.definition import DOMAIN, TENANT, Column, Function, Table, View, columns
-from motet.records import CallsFinished, CallsReported, PlanAdmitted, ToolContract
+from motet.records import CallsFinished, CallsReported, MessageTaken, PlanAdmitted, ToolContract
 
 LINEAGE: Final = Table(
     "lineage",
@@ -135,7 +135,7 @@ def link(changes: Changes, one: Placed) -> None:
     if isinstance(record, ToolContract):
         return
     meta = record.meta
-    if isinstance(record, PlanAdmitted) and record.caused_by is not None:
+    if isinstance(record, PlanAdmitted | MessageTaken) and record.caused_by is not None:
         link_command(changes, record)
     # Answers from before their version 4 do not say what asked for them.
     answer = isinstance(record, CallsFinished | CallsReported) and bool(record.invoked_by)
@@ -158,7 +158,7 @@ def link(changes: Changes, one: Placed) -> None:
     )
 
 
-def link_command(changes: Changes, record: PlanAdmitted) -> None:
+def link_command(changes: Changes, record: PlanAdmitted | MessageTaken) -> None:
     """The row of a command that names what it answers to. That is what its client says, so it counts only where clocks allow it."""
     meta = record.meta
     topic, partition, offset = meta.causation_id.split(":")
@@ -166,10 +166,10 @@ def link_command(changes: Changes, record: PlanAdmitted) -> None:
         {
             "effect": meta.causation_id,
             "cause": printable(record.caused_by or ""),
-            "type": "SubmitPlan",
+            "type": "SubmitPlan" if isinstance(record, PlanAdmitted) else "SendMessage",
             "tenant": meta.tenant,
             "domain": meta.domain,
-            "plan_id": record.plan_id,
+            "plan_id": getattr(record, "plan_id", ""),
             # Before all that it led to.
             "hlc": meta.hlc - 1,
             "recorded_at": moment(meta.recorded_at),

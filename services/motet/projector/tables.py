@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from motet.projector.agent_tables import CONVERSATION_EVENTS, CONVERSATIONS
 from motet.projector.definition import DOMAIN, TENANT, Table, columns
 from motet.projector.fault_tables import (
     APPROVALS,
@@ -330,5 +331,5 @@ PROGRESS: Final = Table(
 TABLES: Final = (
     *(PLANS, CALLS, CLAIMS, LINEAGE, DEAD_LETTERS, CONTRACTS, TENANTS, USAGE, PROGRESS),
     *(FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, BREAKERS, COMMANDS_REFUSED, CONFLICTS),
-    *(LEASE_REQUESTS, RESERVATIONS),
+    *(LEASE_REQUESTS, RESERVATIONS, CONVERSATIONS, CONVERSATION_EVENTS),
 )

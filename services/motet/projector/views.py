@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from motet.projector.agent_tables import AGENTS, CONVERSATION_STORY
 from motet.projector.definition import View
 from motet.projector.lease_views import LEASE_WAITS, LEASES
 from motet.projector.line_views import LINES, RESOURCES
 from motet.projector.lineage import PLANS_BEFORE
+from motet.projector.return_views import CALL_TIMES, ROI
 from motet.projector.version_views import VERSIONS
 from motet.projector.waiting_views import WHY_WAITING
 
@@ -105,4 +107,7 @@ FROM {schema}.lineage AS l LEFT JOIN {schema}.plans AS p ON p.plan_id = l.plan_i
     },
 )
 
-VIEWS: Final = (EFFECTS, ATTEMPTS, EVENTS, PLANS_BEFORE, VERSIONS, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS)
+VIEWS: Final = (
+    *(EFFECTS, ATTEMPTS, EVENTS, PLANS_BEFORE, VERSIONS, LINES, RESOURCES, WHY_WAITING, LEASES, LEASE_WAITS),
+    *(CALL_TIMES, ROI, AGENTS, CONVERSATION_STORY),
+)

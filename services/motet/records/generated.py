@@ -45,6 +45,302 @@ class Meta:
         )
 
 
+StepTrigger = Literal["UNKNOWN", "MESSAGE", "PLAN_ENDED", "PLAN_REJECTED"]
+
+
+@record
+class PlanAsked:
+    """A plan that an agent asked for."""
+
+    label: str
+    plan_id: str
+    calls: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "plan_id": self.plan_id,
+            "calls": self.calls,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> PlanAsked:
+        return PlanAsked(
+            datum["label"],
+            datum["plan_id"],
+            datum["calls"],
+        )
+
+
+@record
+class MessageSent:
+    """Something that an agent said."""
+
+    to: str
+    conversation: str | None
+    content: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "to": self.to,
+            "conversation": self.conversation,
+            "content": self.content,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> MessageSent:
+        return MessageSent(
+            datum["to"],
+            datum["conversation"],
+            datum["content"],
+        )
+
+
+ConversationOutcome = Literal["UNKNOWN", "GOES_ON", "DONE", "FAILED", "LIMIT_REACHED"]
+
+
+@record
+class Failure:
+    """Why a call did not succeed."""
+
+    code: str
+    message: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Failure:
+        return Failure(
+            datum["code"],
+            datum["message"],
+        )
+
+
+@record
+class Amounts:
+    """What is spent, reserved or allowed. Null: not counted, or without limit."""
+
+    calls: int | None = None
+    cost_micros: int | None = None
+    tokens: int | None = None
+    milliseconds: int | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "calls": self.calls,
+            "cost_micros": self.cost_micros,
+            "tokens": self.tokens,
+            "milliseconds": self.milliseconds,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Amounts:
+        return Amounts(
+            datum["calls"],
+            datum["cost_micros"],
+            datum["tokens"],
+            datum["milliseconds"],
+        )
+
+
+@record
+class AgentStepped:
+    """An agent decided about one input of a conversation: what it asks for, says, and whether that was the end."""
+
+    FULL_NAME: ClassVar[str] = "motet.agents.AgentStepped"
+
+    meta: Meta
+    agent: str
+    conversation: str
+    step: int
+    trigger: StepTrigger
+    label: str | None
+    plans: tuple[PlanAsked, ...]
+    sent: tuple[MessageSent, ...]
+    outcome: ConversationOutcome
+    result: str | None
+    error: Failure | None
+    spent: Amounts
+    state_sha256: str
+    code_version: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "agent": self.agent,
+            "conversation": self.conversation,
+            "step": self.step,
+            "trigger": self.trigger,
+            "label": self.label,
+            "plans": [item.to_avro() for item in self.plans],
+            "sent": [item.to_avro() for item in self.sent],
+            "outcome": self.outcome,
+            "result": self.result,
+            "error": None if self.error is None else self.error.to_avro(),
+            "spent": self.spent.to_avro(),
+            "state_sha256": self.state_sha256,
+            "code_version": self.code_version,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> AgentStepped:
+        return AgentStepped(
+            Meta.from_avro(datum["meta"]),
+            datum["agent"],
+            datum["conversation"],
+            datum["step"],
+            datum["trigger"],
+            datum["label"],
+            tuple([PlanAsked.from_avro(item) for item in datum["plans"]]),
+            tuple([MessageSent.from_avro(item) for item in datum["sent"]]),
+            datum["outcome"],
+            datum["result"],
+            None if datum["error"] is None else Failure.from_avro(datum["error"]),
+            Amounts.from_avro(datum["spent"]),
+            datum["state_sha256"],
+            datum["code_version"],
+        )
+
+
+@record
+class Reason:
+    """One thing that is wrong with the plan."""
+
+    code: str
+    message: str
+    call_id: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "call_id": self.call_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> Reason:
+        return Reason(
+            datum["code"],
+            datum["message"],
+            datum["call_id"],
+        )
+
+
+@record
+class MessageRefused:
+    """A message was refused, and changed nothing."""
+
+    FULL_NAME: ClassVar[str] = "motet.agents.MessageRefused"
+
+    meta: Meta
+    agent: str
+    conversation: str
+    idempotency_key: str
+    sender: str
+    reasons: tuple[Reason, ...]
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "agent": self.agent,
+            "conversation": self.conversation,
+            "idempotency_key": self.idempotency_key,
+            "sender": self.sender,
+            "reasons": [item.to_avro() for item in self.reasons],
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> MessageRefused:
+        return MessageRefused(
+            Meta.from_avro(datum["meta"]),
+            datum["agent"],
+            datum["conversation"],
+            datum["idempotency_key"],
+            datum["sender"],
+            tuple([Reason.from_avro(item) for item in datum["reasons"]]),
+        )
+
+
+@record
+class MessageRepeated:
+    """A message that was answered before came again, and changed nothing."""
+
+    FULL_NAME: ClassVar[str] = "motet.agents.MessageRepeated"
+
+    meta: Meta
+    agent: str
+    conversation: str
+    idempotency_key: str
+    event_id: str
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "agent": self.agent,
+            "conversation": self.conversation,
+            "idempotency_key": self.idempotency_key,
+            "event_id": self.event_id,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> MessageRepeated:
+        return MessageRepeated(
+            Meta.from_avro(datum["meta"]),
+            datum["agent"],
+            datum["conversation"],
+            datum["idempotency_key"],
+            datum["event_id"],
+        )
+
+
+@record
+class MessageTaken:
+    """An agent took a message: it is the next input of the conversation."""
+
+    FULL_NAME: ClassVar[str] = "motet.agents.MessageTaken"
+
+    meta: Meta
+    agent: str
+    conversation: str
+    begins: bool
+    idempotency_key: str
+    sender: str
+    reply_to: str | None
+    content: str
+    caused_by: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "agent": self.agent,
+            "conversation": self.conversation,
+            "begins": self.begins,
+            "idempotency_key": self.idempotency_key,
+            "sender": self.sender,
+            "reply_to": self.reply_to,
+            "content": self.content,
+            "caused_by": self.caused_by,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> MessageTaken:
+        return MessageTaken(
+            Meta.from_avro(datum["meta"]),
+            datum["agent"],
+            datum["conversation"],
+            datum["begins"],
+            datum["idempotency_key"],
+            datum["sender"],
+            datum["reply_to"],
+            datum["content"],
+            datum["caused_by"],
+        )
+
+
 @record
 class CheckpointSigned:
     """What the log had at a moment, as Merkle roots that are signed. The note is what counts; the other fields are there to find it by."""
@@ -312,33 +608,6 @@ class ResumeCompensation:
             datum["reason"],
             datum["correlation_id"],
             datum["traceparent"],
-        )
-
-
-@record
-class Amounts:
-    """What is spent, reserved or allowed. Null: not counted, or without limit."""
-
-    calls: int | None = None
-    cost_micros: int | None = None
-    tokens: int | None = None
-    milliseconds: int | None = None
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "calls": self.calls,
-            "cost_micros": self.cost_micros,
-            "tokens": self.tokens,
-            "milliseconds": self.milliseconds,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Amounts:
-        return Amounts(
-            datum["calls"],
-            datum["cost_micros"],
-            datum["tokens"],
-            datum["milliseconds"],
         )
 
 
@@ -1012,27 +1281,6 @@ class ApprovalRequested:
 CallOutcome = Literal["UNKNOWN", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED", "IN_DOUBT"]
 
 
-@record
-class Failure:
-    """Why a call did not succeed."""
-
-    code: str
-    message: str
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "message": self.message,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Failure:
-        return Failure(
-            datum["code"],
-            datum["message"],
-        )
-
-
 NextStep = Literal["UNKNOWN", "NONE", "RETRY", "RECONCILE", "IN_DOUBT"]
 
 
@@ -1589,30 +1837,6 @@ class CallsWaiting:
             Meta.from_avro(datum["meta"]),
             datum["plan_id"],
             tuple([WaitingCall.from_avro(item) for item in datum["calls"]]),
-        )
-
-
-@record
-class Reason:
-    """One thing that is wrong with the plan."""
-
-    code: str
-    message: str
-    call_id: str | None = None
-
-    def to_avro(self) -> dict[str, Any]:
-        return {
-            "code": self.code,
-            "message": self.message,
-            "call_id": self.call_id,
-        }
-
-    @staticmethod
-    def from_avro(datum: dict[str, Any]) -> Reason:
-        return Reason(
-            datum["code"],
-            datum["message"],
-            datum["call_id"],
         )
 
 
@@ -3099,6 +3323,56 @@ class LeaseTimerFired:
 
 
 @record
+class SendMessage:
+    """Tells an agent something. Anyone may produce it to motet.messages.<agent> with the key tenant/domain."""
+
+    FULL_NAME: ClassVar[str] = "motet.messages.SendMessage"
+
+    idempotency_key: str
+    tenant: str
+    domain: str
+    to: str
+    conversation: str
+    sender: str
+    content: str
+    reply_to: str | None = None
+    correlation_id: str | None = None
+    traceparent: str | None = None
+    caused_by: str | None = None
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "idempotency_key": self.idempotency_key,
+            "tenant": self.tenant,
+            "domain": self.domain,
+            "to": self.to,
+            "conversation": self.conversation,
+            "sender": self.sender,
+            "content": self.content,
+            "reply_to": self.reply_to,
+            "correlation_id": self.correlation_id,
+            "traceparent": self.traceparent,
+            "caused_by": self.caused_by,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> SendMessage:
+        return SendMessage(
+            datum["idempotency_key"],
+            datum["tenant"],
+            datum["domain"],
+            datum["to"],
+            datum["conversation"],
+            datum["sender"],
+            datum["content"],
+            datum["reply_to"],
+            datum["correlation_id"],
+            datum["traceparent"],
+            datum["caused_by"],
+        )
+
+
+@record
 class Repair:
     """Tells a service what to do with a dead letter of its own."""
 
@@ -3362,6 +3636,7 @@ Command = (
     | AskHolder
     | ReleaseLease
     | RenewLease
+    | SendMessage
 )
 
 LeaseCommand = (
@@ -3408,8 +3683,19 @@ LeaseEvent = (
     | LeasesRenewed
 )
 
+AgentEvent = (
+    AgentStepped
+    | MessageRefused
+    | MessageRepeated
+    | MessageTaken
+)
+
 Record = (
-    CheckpointSigned
+    AgentStepped
+    | MessageRefused
+    | MessageRepeated
+    | MessageTaken
+    | CheckpointSigned
     | ApproveCall
     | CancelPlan
     | DenyCall
@@ -3467,6 +3753,7 @@ Record = (
     | LeasesReleased
     | LeasesRenewed
     | LeaseTimerFired
+    | SendMessage
     | Repair
     | QuarantineResources
     | ReleaseResources
@@ -3477,6 +3764,10 @@ Record = (
 )
 
 RECORDS: dict[str, type[Record]] = {
+    "motet.agents.AgentStepped": AgentStepped,
+    "motet.agents.MessageRefused": MessageRefused,
+    "motet.agents.MessageRepeated": MessageRepeated,
+    "motet.agents.MessageTaken": MessageTaken,
     "motet.checkpoints.CheckpointSigned": CheckpointSigned,
     "motet.commands.ApproveCall": ApproveCall,
     "motet.commands.CancelPlan": CancelPlan,
@@ -3535,6 +3826,7 @@ RECORDS: dict[str, type[Record]] = {
     "motet.leases.LeasesReleased": LeasesReleased,
     "motet.leases.LeasesRenewed": LeasesRenewed,
     "motet.leasetimers.LeaseTimerFired": LeaseTimerFired,
+    "motet.messages.SendMessage": SendMessage,
     "motet.repairs.Repair": Repair,
     "motet.requests.QuarantineResources": QuarantineResources,
     "motet.requests.ReleaseResources": ReleaseResources,

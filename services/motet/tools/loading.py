@@ -2,117 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
-
 from motet.chassis.errors import ConfigurationError
+from motet.chassis.loading import load_one
 from motet.tools.toolset import Toolset
 
 
 def load(reference: str) -> Toolset:
     """The toolset at `package.module`, `package.module:attribute`, `file.py` or `file.py:attribute`.
 
-    Modules are looked up on Python's path and then in the working directory. Raises ConfigurationError if the module is not found,
-    or has no toolset, or several and none is named, or the toolset has no tools, or one of them could never be undone as it says. What
-    the module itself raises passes as it is.
+    Raises ConfigurationError as `load_one` does, and if the toolset has no tools, or one of them could never be undone as it says.
     """
-    source, colon, attribute = reference.partition(":")
-    if not source or (colon and not attribute):
-        raise ConfigurationError(
-            f"{reference!r} names no toolset; write package.module, package.module:attribute or a path file.py"
-        )
-    module = _load_file(Path(source)) if source.endswith(".py") else _load_module(source)
-    toolset = _attribute(module, source, attribute) if attribute else _only(module, source)
+    toolset = load_one(reference, Toolset, 'tools = Toolset("name")')
     if not toolset.tools:
         raise ConfigurationError(
-            f"the toolset {toolset.name!r} of {source} has no tools; decorate a function with @….tool(effect=…)"
+            f"the toolset {toolset.name!r} of {reference.partition(':')[0]} has no tools; decorate a function with @….tool(effect=…)"
         )
     toolset.check()
     return toolset
-
-
-def _load_module(name: str) -> ModuleType:
-    # Last, so that a file in the working directory never hides an installed module.
-    _search(Path.cwd())
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        # An import that fails inside the author's module is the author's to see.
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise ConfigurationError(
-            f"there is no module {error.name!r} (looked for {name!r} on Python's path and in {Path.cwd()}); "
-            "for a file give its path with .py"
-        ) from error
-    except TypeError as error:
-        if not name.startswith("."):
-            raise
-        raise ConfigurationError(f"{name!r} is relative; give the module's full name") from error
-
-
-def _load_file(path: Path) -> ModuleType:
-    path = path.resolve()
-    if not path.is_file():
-        raise ConfigurationError(f"there is no file {path}")
-    # A name of its own, so that a file called `json.py` does not take the place of another module; the same file is one module.
-    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"Python cannot import {path}")
-    # Python finds a script's neighbours; a toolset's file expects the same.
-    _search(path.parent)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    finished = False
-    try:
-        spec.loader.exec_module(module)
-        finished = True
-    finally:
-        # Half a module must not be found by the next load.
-        if not finished:
-            del sys.modules[name]
-    return module
-
-
-def _search(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
-
-
-def _attribute(module: ModuleType, source: str, attribute: str) -> Toolset:
-    found: object = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise ConfigurationError(f"{source} has no {attribute!r}; {_choice(module)}")
-        found = getattr(found, part)
-    if not isinstance(found, Toolset):
-        raise ConfigurationError(
-            f"{attribute!r} of {source} is a {type(found).__name__}, not a Toolset; {_choice(module)}"
-        )
-    return found
-
-
-def _only(module: ModuleType, source: str) -> Toolset:
-    named = _toolsets(module)
-    if len(set(map(id, named.values()))) != 1:
-        if not named:
-            raise ConfigurationError(f'{source} has no Toolset; write tools = Toolset("name") at the top of the module')
-        raise ConfigurationError(
-            f"{source} has several toolsets ({', '.join(named)}); name one: {source}:{next(iter(named))}"
-        )
-    return next(iter(named.values()))
-
-
-def _toolsets(module: ModuleType) -> dict[str, Toolset]:
-    return {name: value for name, value in vars(module).items() if isinstance(value, Toolset)}
-
-
-def _choice(module: ModuleType) -> str:
-    named = _toolsets(module)
-    return f"its toolsets are {', '.join(named)}" if named else "it has no Toolset at its top level"

@@ -18,12 +18,12 @@ EXPIRE: Final = (
 )
 
 
-def cleaning(window_seconds: float) -> Job:
-    """The job."""
+def cleaning(name: str, window_seconds: float) -> Job:
+    """The job of a service that keeps what commands were answered (`answered.py`)."""
     window = int(window_seconds * MILLISECONDS)
 
     def work(lead: Lead) -> None:
         """Some of what is too old: a bounded number of rows at a time."""
         lead.connection.execute(EXPIRE, (lead.now - window, ROWS_AT_ONCE))
 
-    return Job("clean-lease-commands", EVERY_SECONDS, work)
+    return Job(name, EVERY_SECONDS, work)

@@ -1,0 +1,48 @@
+"""How far one conversation of an agent may go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from motet.chassis.errors import ConfigurationError
+from motet.client.policy import Budget
+from motet.records import Amounts
+
+MOST_CONTENT_BYTES: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentLimits:
+    """Limits of a conversation; beyond one it ends with LIMIT_REACHED, which names it.
+
+    `steps` are decisions, `calls` those of all its plans, `open_plans` those that run at once. `cost` (in the tenant's currency) and `tokens` are
+    what its plans may take: each plan gets what is left as its budget, several of one step share it evenly. `state_bytes` and
+    `content_bytes` bound a state and a message, as JSON.
+    """
+
+    steps: int = 100
+    calls: int = 1_000
+    open_plans: int = 16
+    cost: float | str | Decimal | None = None
+    tokens: int | None = None
+    state_bytes: int = 1_000_000
+    content_bytes: int = 262_144
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "calls", "open_plans", "state_bytes", "content_bytes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"AgentLimits: {name} {value!r} is not an integer from 1")
+        if self.content_bytes > MOST_CONTENT_BYTES:
+            raise ConfigurationError(f"AgentLimits: content_bytes {self.content_bytes} is beyond {MOST_CONTENT_BYTES}")
+        for name in ("cost", "tokens"):
+            value = getattr(self, name)
+            if value is not None and Decimal(str(value)) <= 0:
+                raise ConfigurationError(f"AgentLimits: {name} {value!r} is not above 0; None is without limit")
+
+    @property
+    def amounts(self) -> Amounts:
+        """What plans may take, as records carry it."""
+        return Budget(cost=self.cost, tokens=self.tokens).record()
