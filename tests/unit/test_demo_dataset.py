@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from motet.chassis.canonical import canonical_json, compact
-from motet.demo import apis, dataset, plans, reference
+from motet.demo import apis, berkeley_agent, dataset, led, plans, reference
 from motet.demo.toolsets import MODULES
 from motet.plan import Contracts, Limits, Plan, admit
 from motet.records import Meta, Mode, SubmitPlan
@@ -168,3 +168,22 @@ def test_positional_arguments_get_their_names() -> None:
     """`cd('x')` and `cd(folder='x')` are one call."""
     classes = ("GorillaFileSystem",)
     assert dataset.parse_call("cd('x')", classes) == dataset.parse_call("cd(folder='x')", classes)
+
+
+def test_a_scenario_recorded_as_a_models_answers_is_its_ground_truth_in_order() -> None:
+    """To each question the calls of its turn, by the names that a model is offered, and one word behind them."""
+    for scenario in SCENARIOS[:40]:
+        answers = list(led.answers_of(scenario))
+        assert len(scenario.questions) == len(scenario.turns)
+        for turn in scenario.turns:
+            if turn:
+                asked = answers.pop(0)
+                assert asked.content is None
+                assert [(one.name, one.arguments) for one in asked.tool_calls] == [
+                    (plans.tool(call).replace(".", "__"), call.arguments()) for call in turn
+                ]
+            assert answers.pop(0).content == f"Done: {len(turn)} calls."
+        assert not answers
+    offered = {one.name for one in berkeley_agent.contracts()}
+    assert {plans.tool(call) for one in SCENARIOS for turn in one.turns for call in turn} <= offered
+    assert not any(name.endswith("load_scenario") for name in offered)

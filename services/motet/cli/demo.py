@@ -19,17 +19,26 @@ if TYPE_CHECKING:
     from motet.demo.run import Demo
 
 FAILED = 1
+ALL, LED = 200, 20
 LARGEST_SEED = 10**6
 
 
 def demo(
     seed: Annotated[int | None, typer.Option(help="Repeats a run's transfers and moments to kill.")] = None,
-    scenarios: Annotated[int, typer.Option(min=1, max=200, help="Scenarios of the leaderboard.")] = 200,
+    scenarios: Annotated[
+        int | None, typer.Option(min=1, max=200, help="Scenarios of the leaderboard: 200, and 20 with --models.")
+    ] = None,
     transfers: Annotated[int, typer.Option(min=8, max=1_000_000, help="Transfers of the bank.")] = 10_000,
     kills: Annotated[int, typer.Option(min=0, max=100, help="Kills in each half.")] = 3,
     modes: Annotated[
         bool,
         typer.Option("--modes", help="The scenarios in each mode, instead: are their histories equal (docs/modes.md)?"),
+    ] = False,
+    models: Annotated[
+        bool,
+        typer.Option(
+            "--models", help="An agent that a recorded model leads, instead: each question over HTTP and back."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -42,7 +51,11 @@ def demo(
     from motet.demo.run import Demo, run  # noqa: PLC0415
 
     chosen = seed if seed is not None else random.SystemRandom().randrange(LARGEST_SEED)
-    asked = Demo(chosen, f"{time.strftime('%m%d-%H%M%S')}-{chosen}", dataset.scenarios()[:scenarios], transfers, kills)
+    first = scenarios or (LED if models else ALL)
+    asked = Demo(chosen, f"{time.strftime('%m%d-%H%M%S')}-{chosen}", dataset.scenarios()[:first], transfers, kills)
+    if models:
+        lead(asked, json)
+        return
     if modes:
         compare(asked, json)
         return
@@ -55,6 +68,26 @@ def demo(
     else:
         console.print(report(result), soft_wrap=True)
         console.print(next_steps(result, program()), markup=False, soft_wrap=True)
+    if not result.equal:
+        raise typer.Exit(FAILED)
+
+
+def lead(asked: Demo, json: bool) -> None:
+    """The scenarios as conversations with an agent that a recorded model leads."""
+    from motet.demo import led  # noqa: PLC0415  as above
+    from motet.demo.report import led_report  # noqa: PLC0415
+
+    with led.model_of(asked.scenarios) as model:
+        platform = bring_up(asked.seed, [*core_services(), *led.services(model)])
+        with progress() as bars:
+            task = bars.add_task("conversations", total=None)
+            result = led.run(
+                asked, platform, model, lambda _, done, total: bars.update(task, completed=done, total=total)
+            )
+    if json:
+        show(result.as_json())
+    else:
+        console.print(led_report(result), soft_wrap=True)
     if not result.equal:
         raise typer.Exit(FAILED)
 

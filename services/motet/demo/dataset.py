@@ -44,12 +44,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A world and a conversation: `initial_config` holds one JSON text a class, in the order of the file."""
+    """A world and a conversation: `initial_config` holds one JSON text a class, in the order of the file; `questions` what is asked each turn."""
 
     id: str
     initial_config: dict[str, str]
     classes: tuple[str, ...]
     turns: tuple[tuple[Call, ...], ...]
+    questions: tuple[str, ...] = ()
 
     def config(self, class_name: str) -> dict[str, Any]:
         """The initial state of one class; empty where the scenario leaves it at the class's default."""
@@ -97,7 +98,8 @@ def _scenario(entry: dict[str, Any], answers: dict[str, list[list[str]]]) -> Sce
     classes = tuple(entry["involved_classes"])
     config = {name: json.dumps(value, ensure_ascii=False) for name, value in entry["initial_config"].items()}
     turns = tuple(tuple(parse_call(call, classes) for call in turn) for turn in answers[entry["id"]])
-    return Scenario(entry["id"], config, classes, turns)
+    questions = tuple("\n".join(said["content"] for said in turn) for turn in entry["question"])
+    return Scenario(entry["id"], config, classes, turns, questions)
 
 
 def _data_folder() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,16 +55,37 @@ def run(
     began = time.monotonic()
     outcomes = agents.run_all(client, conversations, ended)
     seconds = time.monotonic() - began
+    # The first plan loads the initial states; the turns follow.
+    got = {
+        one.id: [results_of(outcome, len(turn)) for turn, outcome in zip(one.turns, conversation[1:], strict=True)]
+        for one, conversation in zip(scenarios, outcomes, strict=True)
+    }
+    return compared(
+        tenant,
+        scenarios,
+        got,
+        final_states(postgres_url, tenant),
+        seconds,
+        tuple(tuple(outcome.history_sha256 for outcome in conversation) for conversation in outcomes),
+    )
+
+
+def compared(
+    tenant: str,
+    scenarios: Sequence[Scenario],
+    got: Mapping[str, Sequence[Sequence[str]]],
+    states: Mapping[tuple[str, str], str],
+    seconds: float,
+    histories: tuple[tuple[str | None, ...], ...] = (),
+) -> RealInput:
+    """Results, by scenario, turn and call, and final states beside those of the plain serial run."""
     expected = reference.run_all(scenarios)
-    states = final_states(postgres_url, tenant)
     differences: list[str] = []
     equal_calls = equal_scenarios = 0
-    for scenario, conversation in zip(scenarios, outcomes, strict=True):
+    for scenario in scenarios:
         want = expected[scenario.id]
-        # The first plan loads the initial states; the turns follow.
-        for turn, (results, outcome) in enumerate(zip(want.results, conversation[1:], strict=True)):
-            got = results_of(outcome, len(results))
-            for index, (wanted, have) in enumerate(zip(results, got, strict=True)):
+        for turn, (results, have_all) in enumerate(zip(want.results, got[scenario.id], strict=True)):
+            for index, (wanted, have) in enumerate(zip(results, have_all, strict=True)):
                 if canonical_json(wanted) == have:
                     equal_calls += 1
                 else:
@@ -83,7 +104,7 @@ def run(
         equal_calls,
         seconds,
         tuple(differences[:SHOWN_DIFFERENCES]),
-        tuple(tuple(outcome.history_sha256 for outcome in conversation) for conversation in outcomes),
+        histories,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from motet.demo.led import Led
 from motet.demo.modes import WITHOUT_COORDINATOR, Comparison, Round
 from motet.demo.run import Result
 
@@ -42,6 +43,29 @@ def report(result: Result) -> str:
         lines += ["", "[red]Differences[/]", *(f"  {one}" for one in first.differences)]
     verdict = "[bold green]All equal.[/]" if result.equal else "[bold red]NOT EQUAL.[/]"
     lines += ["", f"{verdict} {result.seconds:.0f} s in all. Everything still runs; look further:"]
+    return "\n".join(lines)
+
+
+def led_report(result: Led) -> str:
+    """Lines with rich's markup."""
+    one = result.compared
+    killed = ", ".join(kill.service for kill in result.kills) or "nobody"
+    again = result.asked - result.answers
+    lines = [
+        "",
+        "[bold]Led by a model[/]: the Berkeley Function Calling Leaderboard's ground truth, served over HTTP as a model's answers",
+        f"  {one.scenarios} conversations with one agent, {one.turns} questions, {one.calls:,} tool calls on 8 APIs, in {one.seconds:.1f} s.",
+        f"  The model was asked {result.asked:,} times, {again} of them again after a kill; {result.answers:,} answers are in the log, each once.",
+        "  Compared with the same calls on the same classes, one after another, in plain Python:",
+        f"    results equal        {of(one.calls_equal, one.calls)}",
+        f"    final states equal   {of(one.scenarios_equal, one.scenarios)}",
+        f"    questions answered   {of(result.answered, one.turns)}",
+        "",
+        f"[bold]Killed on the way[/] with SIGKILL: {killed} (seed {result.seed} repeats it)",
+    ]
+    if one.differences:
+        lines += ["", "[red]Differences[/]", *(f"  {said}" for said in one.differences)]
+    lines += ["", "[bold green]All equal.[/]" if result.equal else "[bold red]NOT EQUAL.[/]"]
     return "\n".join(lines)
 
 
