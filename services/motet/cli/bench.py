@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,10 @@ from motet.chassis.code_version import is_compiled
 from motet.cli.output import JsonOption, console, errors, show, table
 from motet.cli.running import core_services
 from motet.platform.finding import home
+
+if TYPE_CHECKING:
+    from motet.bench.guard import Ratio
+    from motet.bench.run import Figures
 
 
 def bench(
@@ -22,6 +27,10 @@ def bench(
         int, typer.Option(min=0, help="Whether so many calls of history make it slower, instead; the data stays.")
     ] = 0,
     calls: Annotated[int, typer.Option(min=1, max=64, help="With --history: calls in a plan.")] = 8,
+    guard: Annotated[
+        Path | None, typer.Option(help="Kept figures to compare with: the exit code is 1 beyond 25 % loss of a ratio.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Where to keep this run's figures for --guard.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Measures the bare hop, one plan's latency, 32 plans in flight, and saturation, on empty servers of its own.
@@ -37,12 +46,22 @@ def bench(
     if history:
         grow(history, calls, json)
         return
-    from motet.bench.run import run  # noqa: PLC0415  most commands measure nothing
+    from motet.bench import guard as guarding  # noqa: PLC0415  most commands measure nothing
+    from motet.bench.run import run  # noqa: PLC0415
 
     figures = run(home() / "bench", core_services(), scale, told)
     if json:
         show(figures.as_json() | {"compiled": is_compiled()})
-        return
+    else:
+        tell(figures)
+    if keep is not None:
+        guarding.keep(figures, keep, compiled=is_compiled())
+    if guard is not None:
+        hold(guarding.compare(figures, guard, compiled=is_compiled()))
+
+
+def tell(figures: Figures) -> None:
+    """The figures for people."""
     hop = figures.hop_records_per_second
     table(
         ["measured", "figure", "ratio to the bare hop"],
@@ -59,6 +78,23 @@ def bench(
     console.print("While it was saturated:")
     rows = [[one.name, f"{one.cores * 100:.0f} %", f"{one.memory_bytes / 1e6:.0f} MB"] for one in figures.usage]
     table(["process", "of a core", "memory"], rows)
+
+
+def hold(found: list[Ratio]) -> None:
+    """Says what was lost against the kept figures; the exit code is 1 if anything was."""
+    rows = [
+        [
+            one.name,
+            "" if one.kept is None else f"{one.kept:.3f}",
+            f"{one.now:.3f}",
+            "[red]lost[/]" if one.lost else "" if one.kept is None else f"{one.now / one.kept:.0%}",
+        ]
+        for one in found
+    ]
+    errors.print("")
+    table(["ratio to the bare hop", "kept", "now", ""], rows)
+    if any(one.lost for one in found):
+        raise typer.Exit(1)
 
 
 def compare(scale: float, json: bool) -> None:
