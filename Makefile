@@ -9,10 +9,10 @@ COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)" MOTET_KAFKA_LIBS="
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check compiled motet test mutants demo bench simulate up down clean
+.PHONY: help setup check compiled motet test mutants demo bench bench-peers simulate up down clean
 
 help: ## Shows this list.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Makes .venv and build/servers; again only what changed. MOTET_PYTHON names another Python.
 	@MOTET_PYTHON='$(MOTET_PYTHON)' deploy/setup
@@ -42,6 +42,9 @@ demo: setup ## The main job: 200 scenarios and 10,000 transfers with crashes, co
 
 bench: compiled ## Throughput and latency on this machine. ARGS="--json" for programs.
 	@$(COMPILED) $(BIN)/motet bench $(ARGS)
+
+bench-peers: compiled ## Motet and other engines at the same work, side by side. ARGS="--peers motet,dbos --shapes single,killed".
+	@PYTHONPATH="$$($(BIN)/python deploy/compiling.py):tests" MOTET_KAFKA_LIBS="$${MOTET_KAFKA_LIBS:-$(CURDIR)/build/servers}" $(BIN)/python -m benchmarks.peers $(ARGS)
 
 simulate: setup ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
 	@$(BIN)/motet simulate $(ARGS)

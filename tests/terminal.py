@@ -27,19 +27,24 @@ LOOKS: Final = (
 )
 
 
-def terminal(world: World) -> Shell:
-    """A shell that finds `motet` and `python`, and the session's servers."""
-    programs = world.directory / "programs"
-    programs.mkdir(exist_ok=True)
-    for name, words in (("motet", "-m motet"), ("python", "")):
-        program = programs / name
+def programs(directory: Path) -> Path:
+    """A folder with `motet`, `pytest` and `python` of these tests."""
+    folder = directory / "programs"
+    folder.mkdir(exist_ok=True)
+    for name, words in (("motet", "-m motet"), ("pytest", "-m pytest"), ("python", "")):
+        program = folder / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} {words} "$@"\n')
         program.chmod(0o755)
+    return folder
+
+
+def terminal(world: World) -> Shell:
+    """A shell that finds `motet` and `python`, and the session's servers."""
     environment = {
         **os.environ,
         **world.addresses.environment(),
         "PYTHONPATH": str(ROOT / "services"),
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "PATH": f"{programs(world.directory)}:{os.environ['PATH']}",
         "COLUMNS": "500",
     }
     return Shell(ROOT, environment)

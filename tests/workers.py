@@ -19,6 +19,11 @@ WORKERS: Final = 3
 # What takes longest is begun first, so that no process is left alone with it in the end.
 FIRST: Final = (
     "test_quick_profile.py",
+    "test_prove.py",
+    "test_mcp_tools.py",
+    "test_new_project.py",
+    "test_agents.py",
+    "test_pytest_plugin.py",
     "test_ends.py",
     "test_crashes.py",
     "test_commands.py",

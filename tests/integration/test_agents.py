@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 
 from guide import typed
+from motet.chassis.errors import ConfigurationError
 from motet.chassis.waiting import wait_until
 from motet.client import Client
 from motet.client.conversations import Answer, NotHeard, tell
@@ -54,7 +55,9 @@ def test_agents_fan_out_join_ask_a_person_and_stop_at_what_is_wrong(world: World
         "DONE",
         {"days": {"1001": 4, "1002": 2}, "refunded": {"1001": 30, "1002": 45}},
     )
-    # The same key again: what came of it the first time, and nothing happens.
+    # The same key again: what came of it the first time, and nothing happens; without a conversation its name follows from the key.
+    hello = [tell(client, "desk", "hello", key="h1", timeout_seconds=SECONDS) for _ in range(2)]
+    assert hello[0] == hello[1]
     assert asked(client, "small", {"refund": ["1001", "1002"]}, key="s1") == small
     with pytest.raises(NotHeard, match="KEY_REUSED"):
         asked(client, "small", {"refund": ["1001"]}, key="s1")
@@ -80,7 +83,7 @@ def test_agents_fan_out_join_ask_a_person_and_stop_at_what_is_wrong(world: World
     counted = (
         "SELECT agent, conversations, done, failed, steps, calls FROM motet.agents WHERE tenant = %s ORDER BY agent"
     )
-    assert world.sql(counted, (world.tenant,)) == [("desk", 3, 1, 2, 11, 7), ("estimator", 3, 3, 0, 6, 3)]
+    assert world.sql(counted, (world.tenant,)) == [("desk", 4, 1, 2, 12, 7), ("estimator", 3, 3, 0, 6, 3)]
     end = (
         "SELECT event_id FROM motet.conversation_events WHERE tenant = %s AND conversation = 'small' AND kind = 'ENDED'"
     )
@@ -136,7 +139,12 @@ def test_what_is_no_message_is_answered_and_hurts_nobody(world: World) -> None:
         ("BAD_IDENTIFIER", {"conversation": ""}),
         ("BAD_IDENTIFIER", {"sender": "a\nb"}),
         ("NOT_JSON", {"content": "{"}),
+        ("NOT_JSON", {"content": "NaN"}),
         ("TOO_LARGE", {"content": json.dumps("x" * 300_000)}),
+        # Whose door may not be there, and what no table can hold.
+        ("UNKNOWN_AGENT", {"sender": "nobody-x", "reply_to": "c"}),
+        ("BAD_IDENTIFIER", {"caused_by": "x" * 9_000}),
+        ("BAD_IDENTIFIER", {"sender": "estimator", "reply_to": "x" * 500_000}),
     ]
     fields: dict[str, Any] = {"to": "desk", "conversation": "c", "sender": "ada", "content": "1"}
     for number, (_, changed) in enumerate(told):
@@ -152,6 +160,8 @@ def test_what_is_no_message_is_answered_and_hurts_nobody(world: World) -> None:
         (world.tenant,),
     )
     assert [what.partition(":")[0] for (what,) in refused] == [code for code, _ in told]
+    with pytest.raises(ConfigurationError, match="there is no agent 'nobody-x'"):
+        tell(client, "nobody-x", 1)
     letters = world.sql(
         "SELECT code FROM motet.dead_letters WHERE tenant = %s AND service = 'agent-desk'", (world.tenant,)
     )
@@ -199,6 +209,10 @@ def test_a_model_leads_an_agent_over_http_and_back(world: World, model: Recorded
     told = [(one["role"], one.get("content")) for one in last]
     assert ("tool", '{"number":"1001","paid":30}') in told
     assert ("tool", '{"text":"About 4 days."}') in told
+    # A colleague's answer is heard once, as that, and is nobody's question.
+    assert [one for one in last if one["role"] == "user"] == [
+        {"role": "user", "name": "ada", "content": "Refund 1001 and 1002."}
+    ]
     assert len(model.requests) == 5
 
     # A model that makes mistakes, behind an endpoint that is busy twice: attempts are events, answers are told.

@@ -62,6 +62,16 @@ def deciding(*actions: Any) -> Callable[[Seen, Any], Decision]:
     return lambda case, _: (case, *actions)
 
 
+def no_text() -> Any:
+    """What an author may hand on without looking: a result's error code that is not there."""
+    return None
+
+
+def deciding_nothing(case: Seen, heard: Message) -> Decision:
+    """Tells the boss something."""
+    return case, Send("boss", heard.content)
+
+
 def look(label: str = "look", calls: int = 1, **more: Any) -> Plan:
     """A plan."""
     return Plan(label, [Call("desk.find", {"number": str(number)}) for number in range(calls)], **more)
@@ -75,7 +85,7 @@ def test_a_decision_is_the_new_state_and_what_is_to_be_done_in_order() -> None:
     assert [(one.to, one.content, one.conversation) for one in made.said] == [("ada", '"one moment"', None)]
     ((label, plan),) = made.plans
     assert (label, plan.agent, plan.tenant, plan.domain, plan.workflow) == ("look", "clerk", "acme", "shop", "clerk@1")
-    assert json.loads(plan.idempotency_key) == ["clerk", "c1", 1, 0]
+    assert len(plan.idempotency_key) == 64
 
 
 @given(st.lists(st.text(max_size=5), max_size=6))
@@ -117,6 +127,9 @@ def test_a_row_keeps_everything() -> None:
         (lambda case, _heard: (case, Done(), Say("more")), "Say stands behind the end"),
         (lambda case, _heard: (case, look("a"), look("a")), "two plans of one step have one label"),
         (lambda case, _heard: (case, Send("boss", "hi")), "it may not tell 'boss'"),
+        (lambda case, _heard: (case, Fail(no_text(), "why")), "a code is no text"),
+        (lambda case, _heard: (case, Ask("", "what?")), "a person is empty"),
+        (lambda case, _heard: (case, Plan(no_text(), [])), "a plan's label is no text"),
         (lambda case, _heard: (case, Say(float("nan"))), "what it says is no JSON"),
         (lambda case, _heard: (case, Plan("x", [Call("a.b", {"n": float("inf")})])), "plan x: call 0 (a.b)"),
     ],
@@ -187,7 +200,7 @@ def test_what_is_left_is_shared_by_the_plans_of_a_step() -> None:
     conversation.spent = replace(conversation.spent, tokens=70)
     made = step(one, conversation, told())
     assert made.error is not None
-    assert "tokens of conversation c1: 100 of 100 are taken" in made.error.message
+    assert "tokens of conversation c1: 100 of 100 are spent, or may be" in made.error.message
 
 
 def test_an_agent_that_began_a_conversation_hears_how_it_ends() -> None:
@@ -195,6 +208,8 @@ def test_an_agent_that_began_a_conversation_hears_how_it_ends() -> None:
     ends: list[tuple[Decision, list[str]]] = [
         ((Done({"days": 3}),), ['{"days":3}']),
         ((Say("soon"), Done()), ['"soon"']),
+        ((Say("soon"), Done("soon")), ['"soon"']),
+        ((Say("soon"), Done("late")), ['"soon"', '"late"']),
         ((Done(),), ["null"]),
         ((Fail("NO", "not here"),), ['{"error":{"code":"NO","message":"not here"}}']),
     ]
@@ -210,7 +225,16 @@ def test_several_messages_of_a_step_are_several_conversations() -> None:
     made, _ = after(
         lambda case, _: (case, Send("boss", 1), Send("boss", 2), Send("boss", 3, conversation="here")), tells=["boss"]
     )
-    assert [one.conversation for one in made.said] == ["c1/1.0", "c1/1.1", "here"]
+    first, second, here = (one.conversation for one in made.said)
+    assert here == "here"
+    assert len({first, second}) == 2
+    assert first is not None
+    assert len(first) == 32
+    # Another agent's conversation of the same name, at the same step, has others.
+    other = Agent("other", state=Seen, tells=["boss"])
+    other.on_message(deciding_nothing)
+    (said,) = step(other, talk(other), told()).said
+    assert said.conversation not in (first, second)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +244,10 @@ def test_several_messages_of_a_step_are_several_conversations() -> None:
         (lambda: Agent("clerk", state=dict, tells=["no good"]), "the agent name 'no good'"),
         (lambda: Agent("clerk", state=object), "cannot begin or be kept as JSON"),
         (lambda: AgentLimits(steps=0), "steps 0 is not an integer from 1"),
-        (lambda: AgentLimits(cost=0), "cost 0 is not above 0"),
+        (lambda: AgentLimits(cost=0), "cost 0 is no amount above 0"),
+        (lambda: AgentLimits(cost="abc"), "cost 'abc' is no amount above 0"),
+        (lambda: AgentLimits(cost="0.0000001"), "of a millionth at least"),
+        (lambda: Agent("clerk", state=set[str]), "its state has a set"),
         (lambda: Agent("clerk", state=dict).check(), "has no function for messages"),
         (lambda: agent(lambda case, _: case).on_message(lambda case, _: case), "has a function for messages already"),
     ],
@@ -240,3 +267,26 @@ def test_an_agent_decides_and_does_nothing_itself() -> None:
 
     with pytest.raises(ConfigurationError, match="decides nothing"):
         Agent("clerk", state=Seen).on_message(decide)
+
+
+def test_a_step_that_no_record_could_carry_ends_the_conversation() -> None:
+    """By its number of things said, and by their size with what the asker is told at the end."""
+    made, _ = after(lambda case, _: (case, *(Say(number) for number in range(501))))
+    assert made.error is not None
+    assert "one step says 501 things; the limit is 500" in made.error.message
+    large = "x" * 400_000
+    one = agent(deciding(Say(f"1{large}"), Done(f"2{large}")), limits=AgentLimits(content_bytes=500_000))
+    made = step(one, talk(one, reply_to="b7"), told())
+    assert made.error is not None
+    assert "the limit is 1000000" in made.error.message
+    # Whoever asked hears of it all the same.
+    assert [said.conversation for said in made.said] == ["b7"]
+
+
+@given(st.text(min_size=1, max_size=200).filter(str.isprintable))
+def test_any_name_that_a_conversation_may_have_makes_plans_that_are_admitted(name: str) -> None:
+    """Keys of plans are digests, whatever stands in the name."""
+    one = agent(deciding(look()))
+    conversation = replace(talk(one), name=name)
+    ((_, plan),) = step(one, conversation, told()).plans
+    assert len(plan.idempotency_key) == 64

@@ -111,8 +111,9 @@ def test_the_calls_of_an_answer_are_one_plan_in_the_order_written_and_colleagues
         ("bank.look", {"account": "x"}),
         ("bank.look", {"account": "yy"}),
     ]
-    assert send == Send("boss", {"text": "May I?"}, conversation="c1/b")
-    answers = [ended("tools", 1, 2), told({"text": "yes"}, "boss", reply_to="c1/b")]
+    assert isinstance(send, Send)
+    assert (send.to, send.content) == ("boss", {"text": "May I?"})
+    answers = [ended("tools", 1, 2), told({"text": "yes"}, "boss", reply_to=send.conversation)]
     for order in (answers, answers[::-1]):
         assert fold(CLERK, *heard, order[0])[1] == ()
         _, actions = fold(CLERK, *heard, *order)
@@ -138,6 +139,50 @@ def test_a_models_mistakes_cost_it_an_answer_and_nobody_else_anything() -> None:
     assert said == ["UNKNOWN_TOOL", "ARGUMENTS_INVALID", "NOT_RUN"]
     _, actions = fold(CLERK, told("?"), answer(None, calls[0]))
     assert json.loads(read_by_model(actions)[-1]["content"])["error"]["code"] == "UNKNOWN_TOOL"
+
+
+def test_calls_without_ids_of_their_own_get_some_and_each_has_its_result() -> None:
+    """An endpoint that gives none, or one twice; in another turn they are others, and so are colleagues' conversations."""
+    twice = answer(
+        None, ("", "bank__look", '{"account":"x"}'), ("", "bank__look", '{"account":"yy"}'), ("", "ask__boss", "{}")
+    )
+    state, (_, first) = fold(CLERK, told("?"), twice)
+    ids = [one["id"] for one in state["asked"]]
+    assert len(set(ids)) == 3
+    assert isinstance(first, Send)
+    heard = [told("?"), twice, ended("tools", 1, 2), told("no", "boss", reply_to=first.conversation)]
+    _, actions = fold(CLERK, *heard)
+    assert [one["content"] for one in read_by_model(actions)[-3:]] == ["1", "2", '"no"']
+    state, (_, second) = fold(CLERK, *heard, twice)
+    assert isinstance(second, Send)
+    assert not set(ids) & {one["id"] for one in state["asked"]}
+    assert first.conversation != second.conversation
+
+
+def test_a_tool_that_is_gone_when_the_plan_ends_shifts_no_result() -> None:
+    """What was a mistake was decided when the calls were asked for."""
+    calls = (("a", "bank__look", '{"account":"x"}'), ("b", "bank__steal", "{}"))
+    state, _ = CLERK.decide(CLERK.first, told("?"))
+    state, _ = CLERK.decide(state, answer(None, *calls))
+    later = assistant("clerk", model="m", tools=[], colleagues={"boss": "Decides."})
+    _, actions = later.decide(state, ended("tools", 7))
+    messages = read_by_model(actions)
+    assert messages[-2]["content"] == "7"
+    assert json.loads(messages[-1]["content"])["error"]["code"] == "UNKNOWN_TOOL"
+
+
+def test_an_answer_of_nothing_is_an_answer() -> None:
+    """Endpoints take no message without a content, so a chat could not go on."""
+    chat = assistant("chat", model="m", chat=True)
+    _, (plan,) = fold(chat, told("hi"), answer(None), told("and?"))
+    assert [one["content"] for one in read_by_model((plan,))] == ["hi", "", "and?"]
+
+
+def test_another_instruction_is_another_code() -> None:
+    """What leads an agent stands in no file of functions."""
+    one, other = (assistant("clerk", model="m", instructions=said) for said in ("be brief", "be long"))
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == assistant("clerk", model="m", instructions="be brief").fingerprint
 
 
 def test_what_no_model_can_mend_ends_the_conversation() -> None:

@@ -179,3 +179,20 @@ def test_the_page_tells_a_reader_what_the_signature_says() -> None:
     assert '| `speed` | one of "slow", "fast" | "slow" |  |' in told
     assert "| `lines` | array of object | required |  |" in told
     assert "string (format date) or null" in told
+
+
+def test_a_type_that_refers_to_itself_is_written_once() -> None:
+    """Within itself it is text: a form has an end, however many members lead back."""
+    tree = {
+        "$defs": {
+            "Node": {
+                "type": "object",
+                "properties": {name: {"$ref": "#/$defs/Node"} for name in "abcdef"},
+                "additionalProperties": False,
+            }
+        },
+        "$ref": "#/$defs/Node",
+    }
+    form = avro_of(contract(result_schema=json.dumps(tree)))["result"]
+    assert len(json.dumps(form)) < 2_000
+    fastavro.parse_schema(form)

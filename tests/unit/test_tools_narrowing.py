@@ -163,7 +163,7 @@ TEXT = {"type": "string"}
 @pytest.mark.parametrize(
     ("new", "old", "said"),
     [
-        (of(a=TEXT, b=TEXT), of(a=TEXT), "/b is required and is new: give it a default"),
+        (of(a=TEXT, b=TEXT), of(a=TEXT), "/b is required and is new"),
         (of(), of(a=TEXT), "/a is gone"),
         (of(a={"type": "integer"}), of(a={"type": "number"}), "/a takes integer and not number any more"),
         (of(a=TEXT), of(a={"anyOf": [TEXT, {"type": "null"}]}), "/a takes string and not null any more"),
@@ -178,6 +178,22 @@ TEXT = {"type": "string"}
             '/a: x-motet-personal is gone and was "c:{a}"',
         ),
         (False, of(a=TEXT), "the whole value takes nothing any more"),
+        (
+            {"additionalProperties": False},
+            {"patternProperties": {"^x": {}}, "additionalProperties": False},
+            "the whole value: patternProperties is gone",
+        ),
+        ({"items": TEXT}, {"prefixItems": [TEXT], "items": TEXT}, "the whole value: prefixItems is gone"),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, {"type": "integer"}, "the whole value: oneOf has"),
+        ({"enum": ["x"], "maxLength": 0}, {"enum": ["x"]}, "the whole value says maxLength"),
+        ({"enum": ["x"]}, {"enum": ["x"], "x-motet-personal": "c"}, "the whole value: x-motet-personal is gone"),
+        ({"$ref": "other"}, TEXT, "the whole value: $ref is"),
+        (
+            {"$ref": "#/$defs/t", "minimum": 5, "$defs": {"t": {"minimum": 10}}},
+            {"minimum": 5},
+            "the whole value: allOf is",
+        ),
+        ({"exclusiveMinimum": 5}, {"minimum": 5}, "the whole value: exclusiveMinimum is 5 and was 5"),
     ],
 )
 def test_each_way_of_taking_less_is_named_with_its_place(new: Any, old: Any, said: str) -> None:
@@ -196,6 +212,12 @@ def test_each_way_of_taking_less_is_named_with_its_place(new: Any, old: Any, sai
         (of(a={"enum": ["x", "y"]}), of(a={"const": "y"})),
         (of(a={**TEXT, "description": "new words"}), of(a={**TEXT, "title": "old"})),
         ({**of(a={"$ref": "#/$defs/t"}), "$defs": {"t": TEXT}}, of(a=TEXT)),
+        ({"minimum": 5}, {"exclusiveMinimum": 5}),
+        ({"oneOf": [TEXT, {"type": "null"}]}, TEXT),
+        (
+            {"oneOf": [of(k={"const": "a"}), of(k={"const": "b"})], "discriminator": {"propertyName": "k"}},
+            {"oneOf": [of(k={"const": "a"})], "discriminator": {}},
+        ),
     ],
 )
 def test_taking_more_is_no_fault(new: Any, old: Any) -> None:

@@ -160,16 +160,13 @@ class Offer:
 
     def answers(self, asked: Sequence[Asked], outcome: Outcome | None) -> list[Answered]:
         """What the model is told, one answer a call, in its order. Raises TurnRefused for what no model can mend."""
-        if outcome is not None and any(reason.code not in THE_MODELS for reason in outcome.reasons):
-            raise TurnRefused(outcome)
-        out, place = [], 0
+        found = iter([] if outcome is None else told(self.known(asked), outcome))
+        out = []
         for one in asked:
             mistake = self.mistake(one)
-            if mistake is not None:
-                out.append(refused(one, *mistake))
-            elif outcome is not None:
-                out.append(answered(one, outcome, place))
-                place += 1
+            answer = refused(one, *mistake) if mistake is not None else next(found, None)
+            if answer is not None:
+                out.append(answer)
         return out
 
 
@@ -210,6 +207,13 @@ class Turns:
     def asks(self) -> dict[str, Any]:
         """How a plan is submitted."""
         return {"policy": self.policy, "mode": self.mode, **self.options}
+
+
+def told(asked: Sequence[Asked], outcome: Outcome) -> list[Answered]:
+    """What the model is told of the calls of a plan, in their order. Raises TurnRefused for what no model can mend."""
+    if any(reason.code not in THE_MODELS for reason in outcome.reasons):
+        raise TurnRefused(outcome)
+    return [answered(one, outcome, place) for place, one in enumerate(asked)]
 
 
 def answered(one: Asked, outcome: Outcome, place: int) -> Answered:

@@ -54,7 +54,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Ends the conversation. An agent that began it hears `result` as a message, unless it is None and something was said."""
+    """Ends the conversation. An agent that began it hears `result` as a message, unless it was told just that, or something in place of None."""
 
     result: Any = None
 

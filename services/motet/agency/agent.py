@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,7 +37,8 @@ class Agent(Generic[S]):
     """An agent: its functions, by what they are about.
 
     `state` is a type that JSON can carry and that can be made without arguments: a dataclass, a pydantic model, dict. `tells` names the agents
-    that it may send messages to. `version` is of its definition; plans carry `name@version` as their workflow. Raises ConfigurationError.
+    that it may send messages to. `version` is of its definition; plans carry `name@version` as their workflow; `fingerprint` goes into its code's version. Who asks this agent
+    something must be among `tells` as well, or could not be answered. Raises ConfigurationError.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Agent(Generic[S]):
         tells: Sequence[str] = (),
         limits: AgentLimits | None = None,
         version: int = 1,
+        fingerprint: str = "",
     ) -> None:
         for one in (name, *tells):
             if not isinstance(one, str) or not NAME.fullmatch(one):
@@ -57,16 +60,23 @@ class Agent(Generic[S]):
         self.tells = tuple(tells)
         self.limits = limits or AgentLimits()
         self.version = version
+        # What it is made of beside the files of its functions, as a part of its code's version.
+        self.fingerprint = fingerprint
         self._message: Function | None = None
         self._plans: dict[str, Function] = {}
         try:
             self._state: TypeAdapter[S] = TypeAdapter(state)
             self.first = self.written(state())
+            unordered = '"uniqueItems": true' in json.dumps(self._state.json_schema())
         except (PydanticSchemaGenerationError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"agent {name}: its state {state!r} cannot begin or be kept as JSON ({' '.join(str(error).split())}); give a dataclass or a "
                 "pydantic model whose fields all have defaults"
             ) from error
+        if unordered:
+            raise ConfigurationError(
+                f"agent {name}: its state has a set, whose order is another one in each process; keep a list"
+            )
 
     # -- what it does ------------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,12 @@ Ending = Literal["GOES_ON", "DONE", "FAILED", "LIMIT_REACHED"]
 
 @dataclass(slots=True)
 class OpenPlan:
-    """A plan that has not ended: its label, what it may take, and what it has taken."""
+    """A plan that has not ended: its label, what it may take, what it has taken, and what its running calls may."""
 
     label: str
     allowed: Amounts = field(default_factory=Amounts)
     spent: Amounts = field(default_factory=Amounts)
+    reserved: Amounts = field(default_factory=Amounts)
 
 
 @dataclass(slots=True)
@@ -44,6 +45,11 @@ class Conversation:
         """What it is found by."""
         return self.tenant, self.domain, self.name
 
+    def end(self) -> None:
+        """It is over: nobody reads its state again, and nothing of it is waited for."""
+        self.state = ""
+        self.open.clear()
+
     def row(self) -> str:
         """What its row keeps beside its place: one JSON text."""
         kept = asdict(self)
@@ -57,7 +63,7 @@ class Conversation:
         kept = json.loads(row)
         kept["spent"] = Amounts(**kept["spent"])
         kept["open"] = {
-            plan_id: OpenPlan(one["label"], Amounts(**one["allowed"]), Amounts(**one["spent"]))
+            plan_id: OpenPlan(one["label"], *(Amounts(**one[name]) for name in ("allowed", "spent", "reserved")))
             for plan_id, one in kept["open"].items()
         }
         return cls(tenant, domain, name, **kept)

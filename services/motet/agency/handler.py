@@ -12,18 +12,22 @@ from motet.agency.agent import Agent
 from motet.agency.conversation import Conversation, OpenPlan
 from motet.agency.hearing import Heard, Message, PlanDone
 from motet.agency.rows import Conversations, Known
+from motet.agency.stepping import MESSAGE_LENGTH
 from motet.chassis import code_version
 from motet.chassis.answered import Answered
+from motet.chassis.canonical import canonical_json
 from motet.chassis.cleaning import cleaning
-from motet.chassis.hop import Hop
+from motet.chassis.hop import Hop, RecordTooLarge
 from motet.chassis.identity import domain_key
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
 from motet.client.outcome import outcome_of
-from motet.plan.admission import valid_correlation, valid_traceparent
+from motet.plan.admission import identifier_fault, valid_correlation, valid_traceparent
 from motet.plan.identity import command_digest, key_digest, plan_id_of
 from motet.plan.limits import Limits
+from motet.plan.spending import DIMENSIONS
+from motet.plan.text import carriable
 from motet.records import (
     AgentStepped,
     Amounts,
@@ -45,7 +49,10 @@ from motet.records import (
 AGENTS: Final = "motet.agents"
 COMMANDS: Final = "motet.commands"
 EVENTS: Final = "motet.events"
-NAME_LENGTH: Final = 200
+# What an agent that asked must hear of, because no answer will come otherwise.
+UNREADABLE: Final = ("TOO_LARGE", "NOT_JSON")
+# A door takes 4 MiB; a record's own headers come on top of its value.
+DOOR_BYTES: Final = 4_000_000
 
 
 def door_of(agent: str) -> str:
@@ -66,8 +73,10 @@ def service(agent: Agent[Any], settings: Settings) -> Service:
         schema=f"agent_{agent.name.replace('-', '_')}",
         migrations=(Path(__file__).parent / "migrations",),
         journal=True,
-        code=f"{agent.name}+{code_version.digest(agent.sources())}",
+        code=f"{agent.name}+{code_version.digest(agent.sources())}{agent.fingerprint}",
         jobs=(cleaning("clean-agent-messages", settings.command_window_seconds),),
+        # It reads everybody's events, and journals each batch.
+        gather_seconds=0.02,
     )
 
 
@@ -131,6 +140,11 @@ class Shard(Inert):
             event_id = self.refuse(message, reasons, received, hop)
             if known is None:
                 self.commands.put(key, Known(content, event_id, now))
+            if there is not None and there.outcome == "GOES_ON" and message.answer and reasons[0].code in UNREADABLE:
+                # Whoever asked waits for this, and would for ever.
+                told = {"error": {"code": reasons[0].code, "message": reasons[0].message}}
+                heard = Message(message.sender, told, message.conversation, now, message.reply_to)
+                self.step(there, heard, "MESSAGE", event_id, now, hop)
             return
         meta = self.meta(message, received, hop)
         begins = there is None
@@ -155,10 +169,17 @@ class Shard(Inert):
             yield Reason("KEY_REUSED", "the key was used with other content; something new needs a new key", None)
         if message.to != self.agent.name:
             yield Reason("MISADDRESSED", f"it is for {message.to!r}, and this is the door of {self.agent.name!r}", None)
-        for name in ("conversation", "sender", "idempotency_key"):
+        for name in ("conversation", "sender", "idempotency_key", "reply_to", "caused_by"):
             value = getattr(message, name)
-            if not 0 < len(value) <= NAME_LENGTH or not value.isprintable():
-                yield Reason("BAD_IDENTIFIER", f"{name} {value[:50]!r}: 1 to {NAME_LENGTH} printable characters", None)
+            fault = None if value is None else identifier_fault(value, self.limits)
+            if fault is not None:
+                yield Reason("BAD_IDENTIFIER", f"{name} {fault}", None)
+        if message.reply_to is not None and message.sender not in self.agent.tells:
+            # Its door may not be there, and what is put on the way to no topic never arrives.
+            know = ", ".join(self.agent.tells) or "none"
+            yield Reason(
+                "UNKNOWN_AGENT", f"{message.sender!r} wants an answer at its door, and this agent tells {know}", None
+            )
         size = len(message.content.encode())
         if size > self.agent.limits.content_bytes:
             limit = self.agent.limits.content_bytes
@@ -177,7 +198,8 @@ class Shard(Inert):
         if there is None or there.outcome != "GOES_ON":
             return
         plan = there.open.pop(record.plan_id)
-        there.spent = total(there.spent, plan.spent)
+        # What is reserved yet is for calls that linger, of which nobody tells any more.
+        there.spent = total(there.spent, total(plan.spent, plan.reserved))
         outcome = outcome_of(record)
         if outcome is None:
             raise RuntimeError(f"a {record.FULL_NAME} says no outcome")
@@ -189,7 +211,7 @@ class Shard(Inert):
         """What a plan of ours has taken up to here."""
         there = self.conversations.of_plan(record.plan_id or "")
         if there is not None and record.plan_id in there.open:
-            there.open[record.plan_id].spent = record.spent
+            there.open[record.plan_id].spent, there.open[record.plan_id].reserved = record.spent, record.reserved
             self.conversations.put(there)
 
     # -- what comes of it --------------------------------------------------------------------------------------------------
@@ -206,7 +228,7 @@ class Shard(Inert):
             self.conversations.ask(one.plan_id, there)
         if made.outcome != "GOES_ON":
             self.conversations.end(there.open)
-            there.open.clear()
+            there.end()
         self.conversations.put(there)
         hop.emit(
             AGENTS,
@@ -231,7 +253,7 @@ class Shard(Inert):
                 self.tell(said, key, there, meta, hop)
 
     def tell(self, one: stepping.Said, key: str, there: Conversation, meta: Meta, hop: Hop) -> None:
-        """Puts a message at another agent's door. An answer to who began the conversation says no more where to answer once that is over."""
+        """Puts a message at another agent's door."""
         message = SendMessage(
             idempotency_key=key_digest(there.tenant, there.domain, key),
             tenant=there.tenant,
@@ -244,6 +266,7 @@ class Shard(Inert):
             correlation_id=there.correlation_id,
             traceparent=there.traceparent,
             caused_by=meta.event_id,
+            answer=one.answer,
         )
         self.put(door_of(one.to), message, hop)
 
@@ -251,6 +274,8 @@ class Shard(Inert):
     def put(topic: str, command: SubmitPlan | SendMessage, hop: Hop) -> None:
         """Puts a command at a door, where its key makes a repeat one with it."""
         value = hop.tools.codec.encode(topic, command)
+        if len(value) > DOOR_BYTES:
+            raise RecordTooLarge(f"a {command.FULL_NAME} of {len(value)} bytes for {topic}: the limit is {DOOR_BYTES}")
         hop.forward(topic, domain_key(command.tenant, command.domain), value, command.FULL_NAME)
 
     def refuse(self, message: SendMessage, reasons: tuple[Reason, ...], received: Received, hop: Hop) -> str:
@@ -259,18 +284,22 @@ class Shard(Inert):
         conversation, key, sender = map(self.short, (message.conversation, message.idempotency_key, message.sender))
         hop.emit(AGENTS, MessageRefused(meta, self.agent.name, conversation, key, sender, reasons))
         hop.tools.log.info("message refused", event_id=meta.event_id, reasons=[one.code for one in reasons])
-        # An agent that we tell anyhow: to any other there may be no door. What is refused there is answered by nobody.
-        if message.reply_to is not None and message.sender in self.agent.tells:
-            told = json.dumps({"error": {"code": reasons[0].code, "message": reasons[0].message}})
+        # An agent that we tell anyhow: to any other there may be no door. It waits only if it asked something.
+        names_it = message.reply_to is not None and identifier_fault(message.reply_to, self.limits) is None
+        if names_it and message.sender in self.agent.tells and not message.answer:
+            told = canonical_json({"error": {"code": reasons[0].code, "message": reasons[0].message}})
             notice = SendMessage(
                 idempotency_key=key_digest(message.tenant, message.domain, meta.event_id),
                 tenant=message.tenant,
                 domain=message.domain,
                 to=message.sender,
-                conversation=message.reply_to,
+                conversation=message.reply_to or "",
                 sender=self.agent.name,
                 content=told,
+                # By what was asked, the one that it is about is told from others.
+                reply_to=message.conversation if identifier_fault(message.conversation, self.limits) is None else None,
                 caused_by=meta.event_id,
+                answer=True,
             )
             self.put(door_of(message.sender), notice, hop)
         return meta.event_id
@@ -281,10 +310,9 @@ class Shard(Inert):
         place = received.cause, received.timestamp_ms, message.tenant, message.domain
         return hop.meta(*place, correlation, valid_traceparent(message.traceparent))
 
-    @staticmethod
-    def short(name: str) -> str:
+    def short(self, name: str) -> str:
         """A name that is too long is a reason by itself, and must not make the answer too long as well."""
-        return name[:NAME_LENGTH]
+        return carriable(name, self.limits.identifier_length)
 
     def give_up(self, received: Received, reason: str, hop: Hop) -> bool:
         """A message that cannot be handled is refused; anything else is the chassis's to keep."""
@@ -300,17 +328,17 @@ def key_of(message: SendMessage) -> str:
 
 
 def no_json(content: str) -> Iterator[Reason]:
-    """What is wrong with a content that should be JSON."""
+    """What is wrong with a content that should be JSON as everybody reads it: no NaN, no half characters, no number that is none to others."""
     try:
-        json.loads(content)
-    except ValueError as error:
-        yield Reason("NOT_JSON", f"the content is no JSON: {error}", None)
+        canonical_json(json.loads(content))
+    except (ValueError, RecursionError) as error:
+        yield Reason("NOT_JSON", carriable(f"the content is no JSON: {error}", MESSAGE_LENGTH), None)
 
 
 def total(one: Amounts, other: Amounts) -> Amounts:
     """Two amounts together; what neither counts is not counted."""
     found = {}
-    for name in ("calls", "cost_micros", "tokens", "milliseconds"):
+    for name in DIMENSIONS:
         values = [value for amounts in (one, other) if (value := getattr(amounts, name)) is not None]
         found[name] = sum(values) if values else None
     return Amounts(**found)

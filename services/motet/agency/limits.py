@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from motet.chassis.errors import ConfigurationError
 from motet.client.policy import Budget
 from motet.records import Amounts
 
-MOST_CONTENT_BYTES: Final = 1_000_000
+MOST_CONTENT_BYTES: Final = 500_000
+SMALLEST: Final = Decimal("0.000001")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,14 @@ class AgentLimits:
             raise ConfigurationError(f"AgentLimits: content_bytes {self.content_bytes} is beyond {MOST_CONTENT_BYTES}")
         for name in ("cost", "tokens"):
             value = getattr(self, name)
-            if value is not None and Decimal(str(value)) <= 0:
-                raise ConfigurationError(f"AgentLimits: {name} {value!r} is not above 0; None is without limit")
+            try:
+                good = value is None or Decimal(str(value)) >= SMALLEST
+            except InvalidOperation:
+                good = False
+            if not good:
+                raise ConfigurationError(
+                    f"AgentLimits: {name} {value!r} is no amount above 0, of a millionth at least; None is without limit"
+                )
 
     @property
     def amounts(self) -> Amounts:

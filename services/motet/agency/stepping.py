@@ -16,22 +16,32 @@ from motet.chassis.canonical import NotCanonical, canonical_json, sha256_text
 from motet.chassis.errors import ConfigurationError
 from motet.client.plans import command
 from motet.client.policy import Policy
+from motet.plan.admission import identifier_fault
+from motet.plan.limits import Limits
+from motet.plan.spending import DIMENSIONS
+from motet.plan.text import carriable
 from motet.records import Amounts, Failure, SubmitPlan
 
 MESSAGE_LENGTH: Final = 2_000
-# What a step asks for and says stays well below what Kafka takes: so many bytes of arguments a plan, so many of what is said.
+# What a step asks for and says stays well below what Kafka takes: so many bytes of arguments a plan, so many in all that the step's own record has,
+# and so many of both.
 STEP_BYTES: Final = 1_000_000
+SAID_AT_MOST: Final = 500
+# What stands in the record beside a content: names.
+NAMES_BYTES: Final = 1_000
+LIMITS: Final = Limits()
 # What a budget counts that an agent limits.
 COUNTED: Final = ("cost_micros", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Something that is said: to an agent if there is a conversation, else to a person."""
+    """Something that is said: to an agent if there is a conversation, else to a person. `answer` says that it is no question."""
 
     to: str
     content: str
     conversation: str | None = None
+    answer: bool = False
 
 
 @dataclass(slots=True)
@@ -68,11 +78,11 @@ def step(agent: Agent[Any], conversation: Conversation, heard: Heard) -> Step:
         said = str(end.error) if isinstance(end.error, Beyond | Refused | Wrong) else end.text
         made = Step(
             outcome="LIMIT_REACHED" if limit else "FAILED",
-            error=Failure(code, f"agent {agent.name}: {said}"[:MESSAGE_LENGTH]),
+            error=Failure(code, carriable(f"agent {agent.name}: {said}", MESSAGE_LENGTH)),
         )
+        answer(conversation, made)
     conversation.calls += sum(len(plan.calls) for _, plan in made.plans)
     conversation.outcome = made.outcome
-    answer(conversation, made)
     return made
 
 
@@ -99,16 +109,24 @@ def decided(agent: Agent[Any], conversation: Conversation, heard: Heard) -> tupl
             made.plans.append((action.label, asked(agent, conversation, action, shares, place)))
         else:
             tell(agent, conversation, action, place, made)
-    size = sum(len(one.content.encode()) for one in made.said) + len((made.result or "").encode())
-    if size > STEP_BYTES:
-        raise Beyond(f"one step says {size} bytes; the limit is {STEP_BYTES}")
+    answer(conversation, made)
+    check_size(made)
     return state, made
+
+
+def check_size(made: Step) -> None:
+    """Raises Beyond for a step that no record could carry."""
+    if len(made.said) > SAID_AT_MOST:
+        raise Beyond(f"one step says {len(made.said)} things; the limit is {SAID_AT_MOST}")
+    size = sum(len(one.content.encode()) + NAMES_BYTES for one in made.said) + len((made.result or "").encode())
+    if size > STEP_BYTES:
+        raise Beyond(f"one step says {size} bytes, names included; the limit is {STEP_BYTES}")
 
 
 def check_plans(agent: Agent[Any], conversation: Conversation, plans: Sequence[Plan]) -> None:
     """Raises Beyond, Refused."""
     limits = agent.limits
-    labels = [one.label for one in plans]
+    labels = [named("a plan's label", one.label) for one in plans]
     if len(set(labels)) < len(labels):
         raise Refused(f"two plans of one step have one label: {', '.join(labels)}")
     calls = conversation.calls + sum(len(one.calls) for one in plans)
@@ -131,18 +149,20 @@ def shares_of(agent: Agent[Any], conversation: Conversation, plans: Sequence[Pla
         taken = (getattr(conversation.spent, name) or 0) + sum(getattr(one.allowed, name) or 0 for one in open_plans)
         found[name] = share = (limit - taken) // max(1, len(plans))
         if plans and share <= 0:
-            raise Beyond(f"{name} of conversation {conversation.name}: {taken} of {limit} are taken")
+            raise Beyond(
+                f"{name} of conversation {conversation.name}: {taken} of {limit} are spent, or may be by plans that run"
+            )
     return Amounts(**found)
 
 
 def asked(agent: Agent[Any], conversation: Conversation, plan: Plan, share: Amounts, place: int) -> SubmitPlan:
     """The command of a plan. Raises Refused for arguments that JSON cannot carry."""
-    tenant, domain, name = conversation.place
+    tenant, domain, _ = conversation.place
     policy = (plan.policy or Policy()).record()
     given = policy.budget
     if share != Amounts():
         policy = replace(policy, budget=share if given is None else least(given, share))
-    key = canonical_json([agent.name, name, conversation.steps, place])
+    key = derived(agent, conversation, place)
     try:
         made = command(
             plan.calls,
@@ -168,7 +188,7 @@ def asked(agent: Agent[Any], conversation: Conversation, plan: Plan, share: Amou
 def least(one: Amounts, other: Amounts) -> Amounts:
     """The tighter of two limits, each by itself."""
     found = {}
-    for name in ("calls", "cost_micros", "tokens", "milliseconds"):
+    for name in DIMENSIONS:
         values = [value for amounts in (one, other) if (value := getattr(amounts, name)) is not None]
         found[name] = min(values) if values else None
     return Amounts(**found)
@@ -180,29 +200,40 @@ def tell(agent: Agent[Any], conversation: Conversation, action: Action, place: i
         case Send(to=to, content=content, conversation=there):
             if to not in agent.tells:
                 raise Refused(f"it may not tell {to!r}; give Agent({agent.name!r}, tells=[{to!r}])")
-            name = f"{conversation.name}/{conversation.steps}.{place}" if there is None else there
+            name = derived(agent, conversation, place)[:32] if there is None else named("a conversation", there)
             made.said.append(Said(to, carried(agent, content), name))
         case Say(content=content):
-            made.said.append(Said(conversation.asker, carried(agent, content), conversation.reply_to))
+            made.said.append(Said(conversation.asker, carried(agent, content), conversation.reply_to, answer=True))
         case Ask(person=person, content=content):
-            made.said.append(Said(person, carried(agent, content)))
+            made.said.append(Said(named("a person", person), carried(agent, content)))
         case Done(result=result):
             made.outcome, made.result = "DONE", carried(agent, result)
         case Fail(code=code, message=message):
-            made.outcome, made.error = "FAILED", Failure(code, message[:MESSAGE_LENGTH])
+            failure = Failure(named("a code", code), carriable(str(message), MESSAGE_LENGTH))
+            made.outcome, made.error = "FAILED", failure
 
 
 def answer(conversation: Conversation, made: Step) -> None:
-    """An agent that began a conversation hears how it ended."""
+    """An agent that began a conversation hears how it ended, unless it was told just that, or something in place of a result."""
     if conversation.reply_to is None or made.outcome == "GOES_ON":
         return
-    if made.error is not None:
-        told = canonical_json({"error": made.error.to_avro()})
-    elif made.result != "null" or not made.said:
-        told = made.result or "null"
-    else:
-        return
-    made.said.append(Said(conversation.asker, told, conversation.reply_to))
+    told = canonical_json({"error": made.error.to_avro()}) if made.error is not None else made.result or "null"
+    said = [one.content for one in made.said if one.answer]
+    if told not in said and not (said and told == "null"):
+        made.said.append(Said(conversation.asker, told, conversation.reply_to, answer=True))
+
+
+def derived(agent: Agent[Any], conversation: Conversation, place: int) -> str:
+    """A name that nothing else has: 64 hex digits of agent, conversation, step and place within it."""
+    return sha256_text(canonical_json([agent.name, conversation.name, conversation.steps, place]))
+
+
+def named(what: str, value: object) -> str:
+    """A name that an action gives. Raises Refused."""
+    fault = "is no text" if not isinstance(value, str) else identifier_fault(value, LIMITS)
+    if fault is not None:
+        raise Refused(f"{what} {fault}")
+    return str(value)
 
 
 def carried(agent: Agent[Any], content: Any) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from motet.audit.rule import Found, Rule
 from motet.audit.stored import Stored
@@ -50,7 +49,7 @@ class Commands(Rule):
         where = record.cause
         command = self.open.pop(where, None)
         if command is not None:
-            place = (host_of(command.kind, command.data), command.topic)
+            place = (host_of(command), command.topic)
             self.reached[place] = max(self.reached.get(place, 0), command.offset)
         if record.kind in FIRST:
             before = self.answers.get(where) or self.older.get(where)
@@ -73,7 +72,7 @@ class Commands(Rule):
     def end(self) -> None:
         """Commands without an answer that later ones have."""
         for command in self.open.values():
-            reached = self.reached.get((host_of(command.kind, command.data), command.topic), 0)
+            reached = self.reached.get((host_of(command), command.topic), 0)
             if self.since < command.timestamp_ms and command.offset < reached and command.key not in self.parked:
                 self.wrong(
                     command,
@@ -81,10 +80,11 @@ class Commands(Rule):
                 )
 
 
-def host_of(kind: str, data: Mapping[str, Any]) -> str:
-    """Which service answers a command: that of the plan's mode, which its id says; leases have one, and each agent has its own."""
+def host_of(command: Stored) -> str:
+    """Which service answers a command: that of the plan's mode, which its id says; leases have one, and each agent the one of its door."""
+    kind, data = command.kind, command.data
     if kind == "SendMessage":
-        return f"agent-{data['to']}"
+        return command.topic.replace("motet.messages.", "agent-")
     if "plan_id" not in data and "lease_id" not in data and kind in ("AcquireLeases", "AskHolder"):
         return "leases"
     if "lease_id" in data:

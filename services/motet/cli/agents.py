@@ -56,7 +56,7 @@ def tell_agent(
     else:
         for one in answer.said:
             console.print(shown(one), markup=False, soft_wrap=True)
-        ended = f"conversation {answer.conversation}: {colored(answer.outcome)}"
+        ended = f"conversation {escape(answer.conversation)}: {colored(answer.outcome)}"
         more = "" if answer.result is None else f" {escape(shown(answer.result))}"
         console.print(f"{ended}{more}{'' if answer.error is None else f' {escape(answer.error)}'}", soft_wrap=True)
     if answer.outcome not in ("GOES_ON", "DONE"):
@@ -73,13 +73,13 @@ def list_conversations(
 ) -> None:
     """Conversations, those that were decided about last first."""
     rows = query(
-        "SELECT agent, conversation, asker, steps, calls, outcome AS status, error_code, last_at FROM conversations "
+        "SELECT tenant, domain, agent, conversation, asker, steps, calls, outcome AS status, error_code, last_at FROM conversations "
         "WHERE (%(agent)s::text IS NULL OR agent = %(agent)s) AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s) "
         "ORDER BY last_at DESC, agent, conversation LIMIT %(last)s",
         {"agent": agent, "outcome": outcome, "last": last},
         tenant,
     )
-    names = ("agent", "conversation", "asker", "steps", "calls", "status", "error_code", "last_at")
+    names = ("tenant", "domain", "agent", "conversation", "asker", "steps", "calls", "status", "error_code", "last_at")
     lines(rows, names, json, "no agent was told anything")
 
 
@@ -87,18 +87,24 @@ def list_conversations(
 def show_conversation(
     agent: Name,
     conversation: Annotated[str, typer.Argument(help="Its conversation.")],
+    domain: Annotated[str | None, typer.Option(help="Its domain, where several have such a conversation.")] = None,
     tenant: Tenant = None,
     json: JsonOption = False,
 ) -> None:
     """What an agent heard, decided and said in a conversation, in order."""
     rows = query(
-        "SELECT at, kind, step, who, what, plan_id, content FROM conversation_story "
-        "WHERE agent = %(agent)s AND conversation = %(conversation)s ORDER BY hlc, place",
-        {"agent": agent, "conversation": conversation},
+        "SELECT tenant, domain, at, kind, step, who, what, plan_id, content FROM conversation_story "
+        "WHERE agent = %(agent)s AND conversation = %(conversation)s AND (%(domain)s::text IS NULL OR domain = %(domain)s) "
+        "ORDER BY hlc, place",
+        {"agent": agent, "conversation": conversation, "domain": domain},
         tenant,
     )
     if not rows:
         raise ConfigurationError(f"agent {agent} has no conversation {conversation!r}; see `motet agents list`")
+    owners = sorted({(row["tenant"], row["domain"]) for row in rows})
+    if len(owners) > 1:
+        named = ", ".join(f"--tenant {one} --domain {other}" for one, other in owners)
+        raise ConfigurationError(f"agent {agent} has several conversations {conversation!r}: give one of {named}")
     if json:
         show(rows)
         return

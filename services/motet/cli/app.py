@@ -14,6 +14,7 @@ from motet.cli import (
     asyncapi,
     auditing,
     bench,
+    capacity,
     changes,
     chaos,
     checkpoints,
@@ -27,9 +28,12 @@ from motet.cli import (
     looking,
     mcp,
     models,
+    new,
     past,
     plans,
+    prove,
     replaying,
+    returns,
     running,
     serving,
     simulating,
@@ -58,6 +62,7 @@ for history_command in (replaying.replay, replaying.record, replaying.recover):
     app.command(rich_help_panel="The past")(history_command)
 app.command(rich_help_panel="The past")(lineage.lineage)
 app.command(rich_help_panel="The past")(changes.changes)
+app.command(rich_help_panel="The past")(returns.roi)
 app.command(rich_help_panel="Proof")(auditing.audit)
 for direct_command in (
     *(directing.cancel, directing.approve, directing.deny, directing.settle, directing.resume, directing.budget),
@@ -74,8 +79,11 @@ app.add_typer(checkpoints.app, name="checkpoint", rich_help_panel="Proof")
 app.add_typer(archiving.app, name="archive", rich_help_panel="Proof")
 app.add_typer(archiving.retention, name="retention", rich_help_panel="Proof")
 app.add_typer(subjects.app, name="subjects", rich_help_panel="Proof")
+app.command(rich_help_panel="See it work")(new.new)
+app.command(rich_help_panel="See it work")(prove.prove)
 app.command(rich_help_panel="See it work")(demo.demo)
 app.command(rich_help_panel="See it work")(bench.bench)
+app.command("plan-capacity", rich_help_panel="See it work")(capacity.plan_capacity)
 app.command(rich_help_panel="See it work")(simulating.simulate)
 app.command(rich_help_panel="See it work")(chaos.chaos)
 app.add_typer(agents.app, name="agents", rich_help_panel="Plans, events and projections")

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from motet.adapters.turn import Answered, Asked, Offer, Offered, TurnRefused, offered, refused, schemas
+from motet.adapters.turn import Answered, Asked, Offer, Offered, TurnRefused, offered, refused, schemas, told
 from motet.agency import Agent, AgentLimits, Decision, Done, Fail, Message, Plan, PlanDone, Say, Send
-from motet.chassis.canonical import canonical_json
+from motet.chassis.canonical import canonical_json, sha256_text
 from motet.chassis.errors import ConfigurationError
 from motet.client.plans import Call
 from motet.client.policy import Policy
@@ -56,6 +56,21 @@ class Leading:
     tool: str
     request: Mapping[str, Any]
 
+    @property
+    def digest(self) -> str:
+        """A few digits of what leads: of other instructions, tools or models there are others."""
+        functions = schemas(self.offer.tools)
+        what = [
+            self.model,
+            self.instructions,
+            functions,
+            dict(self.colleagues),
+            self.chat,
+            self.tool,
+            dict(self.request),
+        ]
+        return f"-{sha256_text(canonical_json(what))[:12]}"
+
     # -- what it hears -----------------------------------------------------------------------------------------------------
 
     def hear(self, state: Transcript, message: Message) -> Decision:
@@ -79,7 +94,8 @@ class Leading:
             "messages": [*beginning, *state.messages],
             **({"tools": functions} if functions else {}),
         }
-        return replace(state, thinking=True), Plan(MODEL, [Call(self.tool, arguments)])
+        # A model that gave no answer in the end gave none: nobody needs to find out.
+        return replace(state, thinking=True), Plan(MODEL, [Call(self.tool, arguments)], policy=Policy(in_doubt="end"))
 
     def heard_model(self, state: Transcript, done: PlanDone) -> Decision:
         """The model answered: it said something, or asks for calls."""
@@ -87,8 +103,9 @@ class Leading:
         if done.outcome.status != "SUCCEEDED":
             return state, Fail("MODEL_FAILED", why(done))
         answer = done.outcome.results[0].value
-        calls = answer["tool_calls"]
-        said = {"role": "assistant", "content": answer["content"]}
+        calls = own_ids(answer["tool_calls"], len(state.messages))
+        # An answer without a text is one all the same; endpoints take no answer of nothing.
+        said = {"role": "assistant", "content": answer["content"] if calls else answer["content"] or ""}
         if not calls:
             return self.answered({**said}, state)
         said["tool_calls"] = [
@@ -99,7 +116,7 @@ class Leading:
 
     def answered(self, said: dict[str, Any], state: Transcript) -> Decision:
         """The model asks for nothing more: it has answered, unless something was said meanwhile."""
-        text = {"text": said["content"] or ""}
+        text = {"text": said["content"]}
         state = replace(state, messages=[*state.messages, said])
         if state.later:
             thinking, *plan = self.think(replace(state, messages=[*state.messages, *state.later], later=[]))
@@ -113,7 +130,7 @@ class Leading:
             name, call = one["name"], asked_of(one)
             colleague = name.removeprefix(ASKS)
             if name.startswith(ASKS) and colleague in self.colleagues:
-                there = f"{conversation}/{one['id']}"
+                there = sha256_text(canonical_json([conversation, len(state.messages), one["id"]]))[:32]
                 listed.append({**one, "there": there})
                 sends.append(Send(colleague, {"text": text_of(call.arguments.get("text", ""))}, conversation=there))
             else:
@@ -130,9 +147,10 @@ class Leading:
 
     def heard_tools(self, state: Transcript, done: PlanDone) -> Decision:
         """The plan ended: each of its calls has an answer. What no model can mend ends the conversation."""
-        own = [asked_of(one) for one in state.asked if not one.get("there")]
+        # Those that were mistakes are answered: by what was offered then, whatever is today.
+        own = [asked_of(one) for one in state.asked if not one.get("there") and one["id"] not in state.answers]
         try:
-            found: list[Answered] = self.offer.answers(own, done.outcome)
+            found: list[Answered] = told(own, done.outcome)
         except TurnRefused as error:
             return state, Fail("PLAN_REFUSED", str(error))
         return self.go_on(replace(state, answers={**state.answers, **{one.id: one.text for one in found}}))
@@ -159,13 +177,15 @@ def assistant(
     policy: Policy | None = None,
     limits: AgentLimits | None = None,
     answering: str = "model.answer",
-    **request: Any,
+    temperature: float | None = None,
+    seed: int | None = None,
+    max_tokens: int | None = None,
 ) -> Agent[Transcript]:
     """An agent that a model leads.
 
     `tools` are toolsets, or contracts, of which the model is offered all, or `only` some. `colleagues` are other agents that it may ask, each with
     what it is for; `tells` are agents that may ask it, so that it can refuse what they send. With `chat` a conversation goes on after an answer;
-    without, the answer is its end. `answering` is the tool that asks the model; `request` is given to it as well (temperature, seed, max_tokens).
+    without, the answer is its end. `answering` is the tool that asks the model; temperature, seed and max_tokens are given to it.
     `policy` is that of its plans. Raises ConfigurationError.
     """
     known = dict(colleagues or {})
@@ -187,9 +207,19 @@ def assistant(
         chat=chat,
         policy=policy,
         tool=answering,
-        request=request,
+        request={
+            name: value
+            for name, value in (("temperature", temperature), ("seed", seed), ("max_tokens", max_tokens))
+            if value is not None
+        },
     )
-    made: Agent[Transcript] = Agent(name, state=Transcript, tells=tuple(dict.fromkeys((*known, *tells))), limits=limits)
+    made: Agent[Transcript] = Agent(
+        name,
+        state=Transcript,
+        tells=tuple(dict.fromkeys((*known, *tells))),
+        limits=limits,
+        fingerprint=leading.digest,
+    )
     made.on_message(leading.hear)
     made.on_plan(MODEL)(leading.heard_model)
     made.on_plan(TOOLS)(leading.heard_tools)
@@ -203,6 +233,15 @@ def newest(contracts: Iterable[Contract]) -> list[Contract]:
         if one.name not in found or one.version > found[one.name].version:
             found[one.name] = one
     return list(found.values())
+
+
+def own_ids(calls: Sequence[Mapping[str, Any]], turn: int) -> list[dict[str, Any]]:
+    """Calls with ids of their own: of endpoints that give none, or one twice, the answers could not be told apart."""
+    out: list[dict[str, Any]] = []
+    for place, one in enumerate(calls):
+        known = {other["id"] for other in out}
+        out.append({**one, "id": one["id"] if one["id"] and one["id"] not in known else f"call_{turn}_{place}"})
+    return out
 
 
 def asking(name: str, what: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from motet.chassis.canonical import canonical_json, sha256_text
 from motet.chassis.errors import ConfigurationError
 from motet.tools import Context, ToolFailed, Toolset, TryAgain
+from motet.tools.cost import Cost
 from motet.tools.retry_after import retry_after
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 MILLION: Final = 1_000_000
 # Of what came so far the end is told while it streams.
-SHOWN_CHARACTERS: Final = 1_000
+SHOWN_CHARACTERS: Final = 500
 SERVER_ERROR: Final = 500
 # Too slow, in each other's way, too many: what another attempt may mend.
 PASSING: Final = (408, 409, 429)
@@ -75,7 +76,8 @@ class Streamed:
     calls: dict[int, dict[str, str]] = field(default_factory=dict)
     finish_reason: str = ""
     model: str = ""
-    tokens: tuple[int, int] = (0, 0)
+    # Those of the prompt and of the answer; None from an endpoint that does not say.
+    tokens: tuple[int, int] | None = None
 
     def take(self, chunk: Any) -> bool:
         """The next part; whether something to read came."""
@@ -106,8 +108,8 @@ class Streamed:
             finish_reason=self.finish_reason,
             model=self.model,
             prompt_sha256=prompt_sha256,
-            prompt_tokens=self.tokens[0],
-            completion_tokens=self.tokens[1],
+            prompt_tokens=(self.tokens or (0, 0))[0],
+            completion_tokens=(self.tokens or (0, 0))[1],
         )
 
 
@@ -148,14 +150,19 @@ class Endpoint:
             )
             for chunk in chunks:
                 if out.take(chunk):
-                    context.heartbeat({"text": "".join(out.content)[-SHOWN_CHARACTERS:]})
+                    context.heartbeat({"text": shown(out.content)})
+                if context.cancelled:
+                    raise ToolFailed("nobody wants the answer any more", code="STOPPED")
+                if context.running.seconds_left() == 0:
+                    raise TryAgain("the answer did not end within its time", code="MODEL_AWAY")
         except openai.APIStatusError as error:
             said = f"the endpoint answered {error.status_code}: {error.message}"
             if error.status_code in PASSING or error.status_code >= SERVER_ERROR:
                 delay = retry_after(error.response.headers)
                 raise TryAgain(said, code="MODEL_BUSY", delay_seconds=delay) from error
             raise ToolFailed(said, code="MODEL_REFUSED") from error
-        except openai.APIConnectionError as error:
+        except openai.APIError as error:
+            # No connection, a time-out, or an error in the middle of the stream.
             raise TryAgain(f"the endpoint did not answer: {error}", code="MODEL_AWAY") from error
         if not out.finish_reason:
             raise TryAgain("the answer broke off before its end", code="MODEL_AWAY")
@@ -172,10 +179,14 @@ def model_toolset(
     timeout_seconds: float = 300.0,
     attempts: int = 5,
     at_once: int = 0,
+    most_tokens: int = 0,
+    most_cost: Cost = 0,
 ) -> Toolset:
     """A toolset with the one tool `answer`, for agents (`motet.agency.assistant`) and for plans of your own.
 
     `prices` by model say what an answer cost; tokens are said in any case, so that budgets count both. `at_once` answers are awaited at most.
+    `most_tokens` and `most_cost` are reserved from budgets for each answer, so that a budget stops the one that might go beyond; without, it is
+    noticed behind it. An endpoint that does not say its tokens takes what is reserved.
     A `client` of your own, in place of an address, should have max_retries=0.
     """
     tools = Toolset(name)
@@ -187,6 +198,8 @@ def model_toolset(
         timeout_seconds=timeout_seconds,
         attempts=attempts,
         at_once=at_once,
+        tokens=most_tokens,
+        cost=most_cost,
     )
     def answer(
         context: Context,
@@ -212,10 +225,17 @@ def model_toolset(
         request = {key: value for key, value in given.items() if value is not None}
         streamed = endpoint.stream(context, request)
         price = known.get(streamed.model) or known.get(model)
-        context.spend(cost=None if price is None else rounded(price.of(*streamed.tokens)), tokens=sum(streamed.tokens))
+        used = streamed.tokens
+        if used is not None:
+            context.spend(cost=None if price is None else rounded(price.of(*used)), tokens=sum(used))
         return streamed.answer(sha256_text(canonical_json(request)))
 
     return tools
+
+
+def shown(content: list[str]) -> str:
+    """The end of what came so far, as progress carries it."""
+    return "".join(content)[-SHOWN_CHARACTERS:].encode("utf-8", "replace").decode()
 
 
 def rounded(cost: Decimal) -> Decimal:

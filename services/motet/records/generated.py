@@ -3339,6 +3339,7 @@ class SendMessage:
     correlation_id: str | None = None
     traceparent: str | None = None
     caused_by: str | None = None
+    answer: bool = False
 
     def to_avro(self) -> dict[str, Any]:
         return {
@@ -3353,6 +3354,7 @@ class SendMessage:
             "correlation_id": self.correlation_id,
             "traceparent": self.traceparent,
             "caused_by": self.caused_by,
+            "answer": self.answer,
         }
 
     @staticmethod
@@ -3369,6 +3371,7 @@ class SendMessage:
             datum["correlation_id"],
             datum["traceparent"],
             datum["caused_by"],
+            datum["answer"],
         )
 
 

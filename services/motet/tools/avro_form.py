@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from motet.tools.contract import Contract
-from motet.tools.narrowing import resolved
+from motet.tools.narrowing import REFERENCE, resolved
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 JSON_TEXT: Final[dict[str, Any]] = {"type": "string", "motet.json": True}
@@ -38,10 +38,24 @@ class Form:
         self.root = root
         self.space = space
         self.names: set[str] = set()
+        # References that are being written: what refers to itself has no end.
+        self.open: set[str] = set()
 
     def written(self, schema: Any, name: str, depth: int) -> Any:
-        """The Avro schema of a JSON Schema that stands at a place called `name`."""
-        schema = resolved(schema, self.root)
+        """The Avro schema of a JSON Schema that stands at a place called `name`. What refers to itself is JSON text within itself."""
+        reference = schema.get(REFERENCE) if isinstance(schema, Mapping) else None
+        if reference is None:
+            return self.form(schema, name, depth)
+        if reference in self.open:
+            return JSON_TEXT
+        self.open.add(reference)
+        try:
+            return self.form(resolved(schema, self.root), name, depth)
+        finally:
+            self.open.discard(reference)
+
+    def form(self, schema: Any, name: str, depth: int) -> Any:
+        """The same for a schema that is no reference."""
         if not isinstance(schema, Mapping) or depth > DEEPEST:
             return JSON_TEXT
         choices = alternatives(schema)

@@ -121,11 +121,16 @@ def differences(new: Contract, old: Contract) -> tuple[list[str], list[str]]:
     arguments, former = json.loads(new.arguments_schema), json.loads(old.arguments_schema)
     result, read = json.loads(new.result_schema), json.loads(old.result_schema)
     breaks = [
-        *(f"argument {reason}" for reason in narrowing(arguments, former)),
+        *(f"argument {advised(reason)}" for reason in narrowing(arguments, former)),
         # Read the other way round: who reads the result knows the former's schema.
-        *(f"result, for those who read it as version {old.version}: {reason}" for reason in narrowing(read, result)),
+        *(f"result: by version {old.version}, as which it is read, {reason}" for reason in narrowing(read, result)),
     ]
     return breaks, list(notes_of(new, old, arguments, former, result != read))
+
+
+def advised(reason: str) -> str:
+    """A reason, with what to do about an argument that nobody gives."""
+    return f"{reason}: give it a default" if reason.endswith(("is new", "was optional")) else reason
 
 
 def notes_of(new: Contract, old: Contract, arguments: Any, former: Any, other_result: bool) -> Iterator[str]:

@@ -14,20 +14,39 @@ from typing import Any, Final
 
 # What tells people something, and takes and refuses nothing.
 TELLING: Final = frozenset(
-    {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment", "$schema", "$id"}
+    {
+        *(
+            "title",
+            "description",
+            "default",
+            "examples",
+            "deprecated",
+            "readOnly",
+            "writeOnly",
+            "$comment",
+            "$schema",
+            "$id",
+        ),
+        # Pydantic's word for which member tells the alternatives apart, which each of them says as well.
+        "discriminator",
+    }
 )
 DEFINITIONS: Final = ("$defs", "definitions")
 # Whose members have names of their own.
 NAMED: Final = ("properties", "patternProperties", *DEFINITIONS)
 REFERENCE: Final = "$ref"
 TYPES: Final = ("null", "boolean", "integer", "number", "string", "array", "object")
-# Bounds from below and from above: a new one may only be looser.
-FLOORS: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
-CEILINGS: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+# Bounds from below and from above: a new one may only be looser. The first of a pair may be met, the second must be passed.
+FLOORS: Final = (("minimum", "exclusiveMinimum"), ("minLength", ""), ("minItems", ""), ("minProperties", ""))
+CEILINGS: Final = (("maximum", "exclusiveMaximum"), ("maxLength", ""), ("maxItems", ""), ("maxProperties", ""))
+BOUNDS: Final = frozenset(name for pair in (*FLOORS, *CEILINGS) for name in pair if name)
+# Without these, what they spoke of falls under something else, which may take less.
+BOTH_WAYS: Final = ("patternProperties", "prefixItems", "minContains", "maxContains", "contains")
 # Handled one by one below.
 SHAPES: Final = frozenset(
     {"type", "enum", "const", "properties", "required", "additionalProperties", "items", "anyOf", "oneOf", REFERENCE}
 )
+VALUES: Final = ("enum", "const", "type")
 DEEPEST: Final = 40
 
 
@@ -77,6 +96,9 @@ class Comparing:
         if choices and rest and text(rest) != text(others):
             yield f"{shown(place)} says more beside its alternatives than before"
             return
+        if "oneOf" in new and not apart(new["oneOf"], self.new):
+            yield f"{shown(place)}: oneOf has alternatives that may both take a value, and then takes neither"
+            return
         for case in cases or [old]:
             whole = {**others, **resolved_mapping(case, self.old)} if cases else case
             found = [list(self.single(choice, whole, place, depth)) for choice in choices or [new]]
@@ -94,7 +116,11 @@ class Comparing:
             return
         values = values_of(old)
         if values is not None:
-            yield from refused_values(new, values, place)
+            yield from refused_values(new, values, place, old)
+            return
+        if (known := values_of(new)) is not None:
+            yield from type_faults(new, old, place)
+            yield f"{shown(place)} takes only {', '.join(map(json.dumps, known))}"
             return
         yield from type_faults(new, old, place)
         yield from bound_faults(new, old, place)
@@ -110,7 +136,7 @@ class Comparing:
         before, now = old.get("properties", {}), new.get("properties", {})
         for name in sorted(set(new.get("required", ())) - set(old.get("required", ()))):
             what = "was optional" if name in before else "is new"
-            yield f"{shown(f'{place}/{name}')} is required and {what}: give it a default"
+            yield f"{shown(f'{place}/{name}')} is required and {what}"
         others, were = new.get("additionalProperties", True), old.get("additionalProperties", True)
         for name in before:
             at = f"{place}/{name}"
@@ -150,6 +176,9 @@ def resolved(schema: Any, root: Any) -> Any:
             name = part.replace("~1", "/").replace("~0", "~")
             found = found.get(name, False) if isinstance(found, Mapping) else False
         beside = {key: value for key, value in plain(schema).items() if key != REFERENCE}
+        if beside.keys() & (found.keys() if isinstance(found, Mapping) else set()):
+            # Both hold: as a whole that is beyond what is compared here, unless it is said alike.
+            return {"allOf": [found, beside]}
         schema = {**found, **beside} if isinstance(found, Mapping) else found
     return False
 
@@ -197,15 +226,16 @@ def values_of(schema: Mapping[str, Any]) -> list[Any] | None:
     return list(schema["enum"]) if "enum" in schema else None
 
 
-def refused_values(new: Mapping[str, Any], values: list[Any], place: str) -> Iterator[str]:
+def refused_values(new: Mapping[str, Any], values: list[Any], place: str, old: Mapping[str, Any]) -> Iterator[str]:
     """Values that were taken one by one, and are not any more."""
     known = values_of(new)
     for value in values:
         if (known is not None and value not in known) or not takes(new, kind_of(value)):
             yield f"{shown(place)} takes {json.dumps(value)} no more"
-    beyond = set(plain(new)) - {"enum", "const", "type"}
-    if known is None and beyond:
+    beyond = {name for name, one in plain(new).items() if name not in VALUES and text(old.get(name)) != text(one)}
+    if beyond:
         yield f"{shown(place)} says {', '.join(sorted(beyond))}, which listed values are not compared with"
+    yield from marks_gone(new, old, place)
 
 
 def type_faults(new: Mapping[str, Any], old: Mapping[str, Any], place: str) -> Iterator[str]:
@@ -214,8 +244,6 @@ def type_faults(new: Mapping[str, Any], old: Mapping[str, Any], place: str) -> I
     if gone:
         have = ", ".join(kind for kind in TYPES if takes(new, kind)) or "nothing"
         yield f"{shown(place)} takes {have} and not {', '.join(gone)} any more"
-    elif (known := values_of(new)) is not None:
-        yield f"{shown(place)} takes only {', '.join(map(json.dumps, known))}"
 
 
 def takes(schema: Mapping[str, Any], kind: str) -> bool:
@@ -240,23 +268,56 @@ def kind_of(value: Any) -> str:
 
 def bound_faults(new: Mapping[str, Any], old: Mapping[str, Any], place: str) -> Iterator[str]:
     """Bounds that are tighter than they were."""
-    for name in FLOORS:
-        if name in new and (name not in old or new[name] > old[name]):
-            yield f"{shown(place)}: {name} is {new[name]} and {before(old, name)}"
-    for name in CEILINGS:
-        if name in new and (name not in old or new[name] < old[name]):
-            yield f"{shown(place)}: {name} is {new[name]} and {before(old, name)}"
+    for pairs, sign in ((FLOORS, 1), (CEILINGS, -1)):
+        for names in pairs:
+            now, then = bound(new, names, sign), bound(old, names, sign)
+            if now is not None and (then is None or now > then):
+                name = next(one for one in names if one in new)
+                yield f"{shown(place)}: {name} is {new[name]} and {before(old, next((one for one in names if one in old), name))}"
+
+
+def bound(schema: Mapping[str, Any], names: tuple[str, str], sign: int) -> tuple[float, bool] | None:
+    """A bound, the tighter the greater: the number, towards the inside, and whether it must be passed. Of two the tighter one holds."""
+    found = [(sign * schema[name], name == names[1]) for name in names if name in schema]
+    return max(found, default=None)
 
 
 def other_faults(new: Mapping[str, Any], old: Mapping[str, Any], place: str) -> Iterator[str]:
-    """Whatever else is said, which must have been said alike; what is said no more takes more."""
-    known = {*SHAPES, *FLOORS, *CEILINGS}
+    """Whatever else is said, which must have been said alike; most of what is said no more takes more."""
+    known = {*SHAPES, *BOUNDS} - ({REFERENCE} if REFERENCE in new else set())
     for name, value in plain(new).items():
         if name not in known and (name not in old or text(old[name]) != text(value)):
             yield f"{shown(place)}: {name} is {json.dumps(value)} and {before(old, name)}"
-    for name in (one for one in plain(old) if one.startswith("x-") and one not in new):
-        # Marks of ours, such as a personal value's, say how a value travels: without one it would not be understood.
+    for name in (one for one in BOTH_WAYS if one in old and one not in new):
         yield f"{shown(place)}: {name} is gone and {before(old, name)}"
+    yield from marks_gone(new, old, place)
+
+
+def marks_gone(new: Mapping[str, Any], old: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Marks of ours, such as a personal value's, say how a value travels: without one it would not be understood."""
+    for name in (one for one in plain(old) if one.startswith("x-") and one not in new):
+        yield f"{shown(place)}: {name} is gone and {before(old, name)}"
+
+
+def apart(choices: Any, root: Any) -> bool:
+    """Whether no value is of two alternatives, by their types or by a member that is another constant in each."""
+    kinds = [resolved_mapping(one, root) for one in choices]
+    types = [one.get("type") for one in kinds]
+    plain_types = all(isinstance(one, str) for one in types) and not {"integer", "number"} <= set(types)
+    if plain_types and len(set(types)) == len(types):
+        return True
+    members = [
+        {name: values_of(resolved_mapping(value, root)) for name, value in one.get("properties", {}).items()}
+        for one in kinds
+    ]
+    for name in members[0] if members else ():
+        values = [one.get(name) for one in members]
+        needed = all(name in one.get("required", ()) for one in kinds)
+        if needed and all(found is not None for found in values):
+            listed = [json.dumps(value) for found in values for value in found or ()]
+            if len(set(listed)) == len(listed):
+                return True
+    return False
 
 
 def before(old: Mapping[str, Any], name: str) -> str:
