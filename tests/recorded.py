@@ -26,6 +26,8 @@ from motet.chassis.offsets import Place
 from motet.conformance import archive
 
 FILE: Final = Path(__file__).parent / "golden" / "2026-11-decisions.avro"
+# Two agents and a third one that waits, with kills.
+AGENTS: Final = Path(__file__).parent / "golden" / "agents" / "2026-11-agents.avro"
 
 
 class Schemas:
@@ -168,9 +170,9 @@ class Recorded:
         return self
 
 
-def recorded() -> Recorded:
+def recorded(file: Path = FILE) -> Recorded:
     """The history."""
-    history = archive.read(FILE)
+    history = archive.read(file)
     return Recorded(history.messages, Schemas(history.schemas))
 
 

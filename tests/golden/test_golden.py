@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 import servers
-from motet import agents, coordinator, leases
+from motet import agency, agents, coordinator, leases
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.hop import MERGES
 from motet.chassis.lanes import stamp_of
@@ -22,11 +22,18 @@ from motet.conformance import archive, rerun
 from motet.conformance.rerun import Compared
 from motet.plan import Plan, attempts, rules, starts
 from motet.records import Invocation
+from recorded import AGENTS
 
 HERE: Final = Path(__file__).parent
 HISTORIES: Final = sorted(HERE.glob("*.avro"))
 SERVICES: Final = {"coordinator": coordinator.service, "agents": agents.service, "leases": leases.service}
 ALL_BYTES: Final = 2_000_000
+ROOT: Final = HERE.parents[1]
+MODULES: Final = (
+    ROOT / "examples" / "desk_agent.py",
+    ROOT / "examples" / "estimator_agent.py",
+    ROOT / "tests" / "integration" / "waiting_agent.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +43,37 @@ def alone() -> Iterator[Settings]:
         yield Settings(kafka_bootstrap="127.0.0.1:1", postgres_url=url, schema_registry_url="http://127.0.0.1:1")
 
 
+def decided_by_agent(settings: Settings, module: Path) -> list[Compared]:
+    """All shards of an agent, run again."""
+    history = archive.read(AGENTS)
+    then = history.settings_with(settings)
+    with rerun.run_again(then, agency.service(agency.load(str(module)), then), history) as again:
+        return [again.shard(number) for number in range(history.partitions)]
+
+
 def decided(settings: Settings, file: Path, name: str) -> list[Compared]:
     """All shards of a service, run again."""
     history = archive.read(file)
     then = history.settings_with(settings)
     with rerun.run_again(then, SERVICES[name](then), history) as again:
         return [again.shard(number) for number in range(history.partitions)]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_old_decisions_of_agents_are_decided_alike(alone: Settings, module: Path) -> None:
+    """The agents of the examples, and one that waits: whoever changes them changes what they decided, and records another history."""
+    compared = decided_by_agent(alone, module)
+    assert [str(one.difference) for one in compared if one.difference is not None] == []
+    assert sum(one.records for one in compared) > 40
+
+
+def test_a_change_of_an_agent_is_named_by_its_first_event(alone: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who is asked about smaller sums: the history says in which conversation that is first seen."""
+    agent = agency.load(str(MODULES[0]))
+    decides: Any = agent._message
+    monkeypatch.setitem(decides.__globals__, "LARGE", 50)
+    parted = [one.difference for one in decided_by_agent(alone, MODULES[0]) if one.difference is not None]
+    assert {one.type for one in parted} == {"motet.agents.AgentStepped"}
 
 
 def test_there_are_histories_and_they_are_small() -> None:

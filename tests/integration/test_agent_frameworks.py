@@ -14,15 +14,12 @@ from typing import Any, Final
 
 import pytest
 from agents import Agent as OpenAIAgent
-from agents import Model, ModelResponse, Runner, Usage
+from agents import Runner
 from agents.exceptions import UserError
 from agents.run import RunConfig
-from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 from pydantic_ai import Agent
-from pydantic_ai.messages import ModelMessage, TextPart, ToolCallPart
-from pydantic_ai.messages import ModelResponse as PydanticResponse
-from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.toolsets import PrefixedToolset
+from scripted_models import OpenAIModel, pydantic_model
 
 from motet.adapters import Offered, offered
 from motet.adapters.openai_agents import MotetTools
@@ -72,18 +69,7 @@ def plans(world: World, agent_calls: int) -> int:
 def pydantic_run(tools: MotetToolset, name: str, prefix: str = "") -> list[str]:
     """An agent whose model writes CALLS once; what it was told, in its order."""
     told: list[str] = []
-
-    def model(messages: list[ModelMessage], info: AgentInfo) -> PydanticResponse:
-        del info
-        heard = [str(part.content) for part in messages[-1].parts if part.part_kind == "tool-return"]
-        if heard:
-            told.extend(heard)
-            return PydanticResponse([TextPart("done")])
-        return PydanticResponse(
-            [ToolCallPart(f"{prefix}{tool}", args, f"{name}-{place}") for place, (tool, args) in enumerate(CALLS)]
-        )
-
-    agent = Agent(FunctionModel(model), toolsets=[tools])
+    agent = Agent(pydantic_model(CALLS, name, told, prefix), toolsets=[tools])
     assert asyncio.run(agent.run("go")).output == "done"
     return told
 
@@ -134,40 +120,9 @@ def test_a_pydantic_ai_process_that_dies_behind_its_tools_and_goes_on(
 # -- OpenAI Agents SDK -----------------------------------------------------------------------------------------------------------
 
 
-class Scripted(Model):
-    """A model that writes CALLS once, and then says that it is done."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.told: list[str] = []
-
-    async def get_response(self, system_instructions: Any, input: Any, *_: Any, **__: Any) -> ModelResponse:  # noqa: A002
-        """What it says to what it heard."""
-        del system_instructions
-        heard = [one for one in input if isinstance(one, dict) and one.get("type") == "function_call_output"]
-        if heard:
-            self.told = [str(one["output"]) for one in heard]
-            text = ResponseOutputText(annotations=[], text="done", type="output_text")
-            message = ResponseOutputMessage(
-                id="m", content=[text], role="assistant", status="completed", type="message"
-            )
-            return ModelResponse([message], Usage(), None)
-        calls = [
-            ResponseFunctionToolCall(
-                arguments=json.dumps(args), call_id=f"{self.name}-{place}", name=tool, type="function_call"
-            )
-            for place, (tool, args) in enumerate(CALLS)
-        ]
-        return ModelResponse([*calls], Usage(), None)
-
-    def stream_response(self, *_: Any, **__: Any) -> Any:
-        """Nobody streams here."""
-        raise NotImplementedError
-
-
 def openai_run(tools: MotetTools, name: str, *, hooked: bool = True) -> list[str]:
     """An agent of the SDK whose model writes CALLS once; what it was told."""
-    model = Scripted(name)
+    model = OpenAIModel(CALLS, name)
     agent = OpenAIAgent("teller", tools=tools.function_tools, model=model)
     config = RunConfig(tracing_disabled=True)
     result = asyncio.run(Runner.run(agent, "go", hooks=tools if hooked else None, run_config=config))

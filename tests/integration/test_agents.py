@@ -270,3 +270,28 @@ def test_the_page_says_what_the_screen_says(world: World) -> None:
             assert one.says(printed), f"$ {one.command}\n{printed}\nthe page says:\n{one.output}"
     finally:
         shell.close()
+
+
+@pytest.mark.timeout(200)
+def test_a_conversation_whose_time_is_over_ends_whoever_it_waits_for(world: World) -> None:
+    """Time is a record that comes back, so a replay sees the same end; also of one whose agent did not run when it was due."""
+    agent = str(EXAMPLES.parent / "tests" / "integration" / "waiting_agent.py")
+    world.projector()
+    world.start("waiter", "agents", "serve", agent)
+    client = world.client()
+    assert tell(client, "waiter", "hello?", conversation="one", timeout_seconds=SECONDS).said == ("hello?",)
+    ends = "SELECT conversation, outcome, steps FROM motet.conversations WHERE tenant = %s AND outcome <> 'GOES_ON' ORDER BY 1"
+    wait_until(lambda: len(world.sql(ends, (world.tenant,))) == 1, SECONDS, "the conversation is over")
+    assert tell(client, "waiter", "hello?", conversation="two", timeout_seconds=SECONDS).outcome == "GOES_ON"
+    world.running["waiter"].kill()
+    world.start("waiter", "agents", "serve", agent)
+    wait_until(lambda: len(world.sql(ends, (world.tenant,))) == 2, SECONDS, "the other one is over")
+    assert world.sql(ends, (world.tenant,)) == [("one", "LIMIT_REACHED", 2), ("two", "LIMIT_REACHED", 2)]
+    with pytest.raises(NotHeard, match="CONVERSATION_ENDED"):
+        tell(client, "waiter", "still there?", conversation="one", timeout_seconds=SECONDS)
+    world.await_no_lag("agent-waiter", "projector")
+    shell = terminal(world)
+    try:
+        assert json.loads(shell.run(f"motet replay {agent} --json"))["equal"]
+    finally:
+        shell.close()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from motet import Agent, AgentLimits, Ask, Call, Decision, Done, Fail, Message, Plan, PlanDone, Policy, Say, Send
 from motet.agency.conversation import Conversation, OpenPlan
-from motet.agency.stepping import Step, step
+from motet.agency.stepping import Step, out_of_time, step
 from motet.chassis.errors import ConfigurationError
 from motet.client import Budget, Outcome
 from motet.plan import plan_id_of
@@ -37,7 +37,7 @@ def agent(decide: Callable[[Seen, Any], Decision], **options: Any) -> Agent[Seen
 
 def talk(one: Agent[Any], *, reply_to: str | None = None) -> Conversation:
     """A conversation that ada, or an agent, began."""
-    return Conversation("acme", "shop", "c1", one.first, "ada" if reply_to is None else "boss", reply_to, "corr")
+    return Conversation("acme", "shop", "c1", one.first, "ada" if reply_to is None else "boss", reply_to, "corr", 9_000)
 
 
 def told(content: Any = "hello") -> Message:
@@ -245,6 +245,7 @@ def test_several_messages_of_a_step_are_several_conversations() -> None:
         (lambda: Agent("clerk", state=object), "cannot begin or be kept as JSON"),
         (lambda: AgentLimits(steps=0), "steps 0 is not an integer from 1"),
         (lambda: AgentLimits(cost=0), "cost 0 is no amount above 0"),
+        (lambda: AgentLimits(seconds=0), "seconds 0 is not above 0 and up to 31536000"),
         (lambda: AgentLimits(cost="abc"), "cost 'abc' is no amount above 0"),
         (lambda: AgentLimits(cost="0.0000001"), "of a millionth at least"),
         (lambda: Agent("clerk", state=set[str]), "its state has a set"),
@@ -267,6 +268,18 @@ def test_an_agent_decides_and_does_nothing_itself() -> None:
 
     with pytest.raises(ConfigurationError, match="decides nothing"):
         Agent("clerk", state=Seen).on_message(decide)
+
+
+def test_a_conversation_that_lasted_for_too_long_ends_and_whoever_asked_hears_of_it() -> None:
+    """Whatever it waits for: a plan, an agent, a person."""
+    one = agent(deciding(look()), limits=AgentLimits(seconds=60))
+    conversation = talk(one, reply_to="b7")
+    step(one, conversation, told())
+    made = out_of_time(one, conversation)
+    assert (made.outcome, conversation.outcome, conversation.steps) == ("LIMIT_REACHED", "LIMIT_REACHED", 2)
+    assert made.error is not None
+    assert "has lasted for 60 s, which is its limit" in made.error.message
+    assert [said.conversation for said in made.said] == ["b7"]
 
 
 def test_a_step_that_no_record_could_carry_ends_the_conversation() -> None:

@@ -33,6 +33,8 @@ class Conversation:
     asker: str
     reply_to: str | None
     correlation_id: str
+    # When its time is over, in milliseconds since 1970 by Kafka's clock.
+    due_at: int
     traceparent: str | None = None
     steps: int = 0
     calls: int = 0

@@ -11,6 +11,7 @@ from motet.client.policy import Budget
 from motet.records import Amounts
 
 MOST_CONTENT_BYTES: Final = 500_000
+MOST_SECONDS: Final = 31_536_000.0
 SMALLEST: Final = Decimal("0.000001")
 
 
@@ -18,11 +19,12 @@ SMALLEST: Final = Decimal("0.000001")
 class AgentLimits:
     """Limits of a conversation; beyond one it ends with LIMIT_REACHED, which names it.
 
-    `steps` are decisions, `calls` those of all its plans, `open_plans` those that run at once. `cost` (in the tenant's currency) and `tokens` are
+    `seconds` is how long it may last from its first message on, by Kafka's time, whoever it waits for (a week, if nothing is said). `steps` are decisions, `calls` those of all its plans, `open_plans` those that run at once. `cost` (in the tenant's currency) and `tokens` are
     what its plans may take: each plan gets what is left as its budget, several of one step share it evenly. `state_bytes` and
     `content_bytes` bound a state and a message, as JSON.
     """
 
+    seconds: float = 604_800.0
     steps: int = 100
     calls: int = 1_000
     open_plans: int = 16
@@ -36,6 +38,10 @@ class AgentLimits:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"AgentLimits: {name} {value!r} is not an integer from 1")
+        if isinstance(self.seconds, bool) or not 0 < self.seconds <= MOST_SECONDS:
+            raise ConfigurationError(
+                f"AgentLimits: seconds {self.seconds!r} is not above 0 and up to {MOST_SECONDS:.0f}, a year"
+            )
         if self.content_bytes > MOST_CONTENT_BYTES:
             raise ConfigurationError(f"AgentLimits: content_bytes {self.content_bytes} is beyond {MOST_CONTENT_BYTES}")
         for name in ("cost", "tokens"):

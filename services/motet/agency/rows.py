@@ -95,10 +95,20 @@ class Conversations:
                 (self.partition, compact([[plan_id, *place] for plan_id, place in sorted(self.new.items())])),
             )
         if self.changed:
-            rows = [[*place, self.there[place].row()] for place in sorted(self.changed)]
+            found = [self.there[place] for place in sorted(self.changed)]
+            rows = [[*one.place, one.row(), one.due_at if one.outcome == "GOES_ON" else None] for one in found]
             self.connection.execute(
-                "INSERT INTO conversation (partition, tenant, domain, conversation, state) "
-                "SELECT %s, r ->> 0, r ->> 1, r ->> 2, r ->> 3 FROM json_array_elements(%s::json) AS r "
-                "ON CONFLICT (partition, tenant, domain, conversation) DO UPDATE SET state = excluded.state",
+                "INSERT INTO conversation (partition, tenant, domain, conversation, state, due_at) "
+                "SELECT %s, r ->> 0, r ->> 1, r ->> 2, r ->> 3, (r ->> 4)::bigint FROM json_array_elements(%s::json) AS r "
+                "ON CONFLICT (partition, tenant, domain, conversation) DO UPDATE SET state = excluded.state, due_at = excluded.due_at",
                 (self.partition, compact(rows)),
             )
+
+    def due(self, until: int, known: Iterable[Place], most: int) -> list[tuple[Place, int]]:
+        """Conversations whose time is over at a time, the first ones, without those that are known."""
+        rows = self.connection.execute(
+            "SELECT tenant, domain, conversation, due_at FROM conversation WHERE partition = %s AND due_at <= %s ORDER BY due_at LIMIT %s",
+            (self.partition, until, most),
+        )
+        there = set(known)
+        return [(place, at) for *names, at in rows if (place := (names[0], names[1], names[2])) not in there]

@@ -86,6 +86,16 @@ def step(agent: Agent[Any], conversation: Conversation, heard: Heard) -> Step:
     return made
 
 
+def out_of_time(agent: Agent[Any], conversation: Conversation) -> Step:
+    """The end of a conversation that lasted for too long, whatever it waits for."""
+    conversation.steps += 1
+    said = f"agent {agent.name}: conversation {conversation.name} has lasted for {agent.limits.seconds:g} s, which is its limit (seconds)"
+    made = Step(outcome="LIMIT_REACHED", error=Failure("LIMIT_REACHED", said))
+    answer(conversation, made)
+    conversation.outcome = made.outcome
+    return made
+
+
 def decided(agent: Agent[Any], conversation: Conversation, heard: Heard) -> tuple[str, Step]:
     """The new state, and what the agent decided. Raises Beyond, Refused, and what its code raises."""
     limits = agent.limits

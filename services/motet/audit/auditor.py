@@ -16,6 +16,7 @@ from motet.audit.barriers import Barriers
 from motet.audit.causes import Causes, Ends
 from motet.audit.compensations import Compensations
 from motet.audit.contracts import Contracts
+from motet.audit.conversations import Conversations
 from motet.audit.course import Course, apply
 from motet.audit.decoding import Decoding
 from motet.audit.effects import Effects
@@ -71,7 +72,10 @@ class Auditor:
         self.effects = Effects(found)
         self.plans = PlanEnds(found)
         self.contracts = Contracts(found)
-        deciding = (self.plans, History(found), Barriers(found), Compensations(found), Fencing(found), self.contracts)
+        deciding = (
+            *(self.plans, History(found), Barriers(found), Compensations(found), Fencing(found), self.contracts),
+            Conversations(found),
+        )
         self.rules: tuple[Rule, ...] = (
             *(self.decoding, self.lanes, self.lanes.chain, self.causes, self.commands, *deciding[:2], self.effects),
             *(*deciding[2:], self.approvals, self.tenants),

@@ -13,6 +13,7 @@ UNKEYED: Final = frozenset(
 ORDER: Final = (
     *("motet.contracts", "motet.commands", "motet.lease-commands"),
     *("motet.requests", "motet.grants", "motet.results", "motet.results.agents", "motet.timers", "motet.lease-timers"),
+    "motet.agent-timers",
 )
 
 

@@ -17,7 +17,7 @@ NAME: Final = "projector"
 # What only leads from a cause to its effects: each record is a row of its own.
 LINKING: Final = (
     *("motet.results", "motet.results.agents", "motet.timers"),
-    *("motet.lease-requests", "motet.lease-grants", "motet.lease-timers"),
+    *("motet.lease-requests", "motet.lease-grants", "motet.lease-timers", "motet.agent-timers"),
 )
 TOPICS: Final = (
     *("motet.events", "motet.requests", "motet.grants"),

@@ -45,7 +45,7 @@ class Meta:
         )
 
 
-StepTrigger = Literal["UNKNOWN", "MESSAGE", "PLAN_ENDED", "PLAN_REJECTED"]
+StepTrigger = Literal["UNKNOWN", "MESSAGE", "PLAN_ENDED", "PLAN_REJECTED", "TIME"]
 
 
 @record
@@ -338,6 +338,35 @@ class MessageTaken:
             datum["reply_to"],
             datum["content"],
             datum["caused_by"],
+        )
+
+
+@record
+class ConversationDue:
+    """A conversation's time is over: what follows is decided when this comes back, at the time that Kafka gave it."""
+
+    FULL_NAME: ClassVar[str] = "motet.agenttimers.ConversationDue"
+
+    meta: Meta
+    agent: str
+    conversation: str
+    due_at: int
+
+    def to_avro(self) -> dict[str, Any]:
+        return {
+            "meta": self.meta.to_avro(),
+            "agent": self.agent,
+            "conversation": self.conversation,
+            "due_at": self.due_at,
+        }
+
+    @staticmethod
+    def from_avro(datum: dict[str, Any]) -> ConversationDue:
+        return ConversationDue(
+            Meta.from_avro(datum["meta"]),
+            datum["agent"],
+            datum["conversation"],
+            datum["due_at"],
         )
 
 
@@ -3698,6 +3727,7 @@ Record = (
     | MessageRefused
     | MessageRepeated
     | MessageTaken
+    | ConversationDue
     | CheckpointSigned
     | ApproveCall
     | CancelPlan
@@ -3771,6 +3801,7 @@ RECORDS: dict[str, type[Record]] = {
     "motet.agents.MessageRefused": MessageRefused,
     "motet.agents.MessageRepeated": MessageRepeated,
     "motet.agents.MessageTaken": MessageTaken,
+    "motet.agenttimers.ConversationDue": ConversationDue,
     "motet.checkpoints.CheckpointSigned": CheckpointSigned,
     "motet.commands.ApproveCall": ApproveCall,
     "motet.commands.CancelPlan": CancelPlan,

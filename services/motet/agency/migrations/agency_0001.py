@@ -18,11 +18,16 @@ def upgrade() -> None:
             domain text NOT NULL,
             conversation text NOT NULL,
             state text NOT NULL,
+            due_at bigint,
             PRIMARY KEY (partition, tenant, domain, conversation)
         )
         """
     )
     op.execute("COMMENT ON TABLE conversation IS 'Conversations with their state and what they wait for, as JSON.'")
+    op.execute(
+        "COMMENT ON COLUMN conversation.due_at IS 'When its time is over, in ms since 1970; null once it is over.'"
+    )
+    op.execute("CREATE INDEX ON conversation (partition, due_at) WHERE due_at IS NOT NULL")
     op.execute(
         """
         CREATE TABLE asked (
