@@ -121,7 +121,7 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     monkeypatch.setattr(Platform, "up", lambda *_, **__: NoPlatform())
 
     def run(cases: list[Case], *arguments: str) -> Any:
-        sweep = Sweep("proved", cases, {"proved.forgotten": "no proof"}, 1.0)
+        sweep = Sweep("proved", cases, {"proved.forgotten": "no proof"}, seconds=1.0)
         monkeypatch.setattr(proving, "run", lambda *_: sweep)
         return CliRunner().invoke(app, [MODULE, *arguments])
 

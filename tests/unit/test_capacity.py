@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from guide import typed
-from motet.capacity.costs import BENCH_CALLS, NOVEMBER_2026, Load, Price, from_bench
+from motet.capacity.costs import NOVEMBER_2026, Load, Price, from_bench
 from motet.capacity.model import Demand, Terms, Topology, plan, saturated
 from motet.capacity.price import Prices, bill
 from motet.capacity.simulated import Scene, Servers, simulate
@@ -32,6 +32,7 @@ BENCH: Final[dict[str, Any]] = {
     "hop_records_per_second": 16_600.0,
     "saturated_calls_per_second": 2_400.0,
     "projector_seconds_behind": 0.5,
+    "saturated_calls": 48_000,
     "usage": [
         {"name": "coordinator", "cores": 0.45, "memory_bytes": 1},
         {"name": "projector", "cores": 0.24, "memory_bytes": 1},
@@ -163,8 +164,8 @@ def test_the_model_says_what_the_bench_machine_reached() -> None:
 def test_what_a_bench_run_used_is_what_a_call_costs_then() -> None:
     """Shares of cores over the time of the run become microseconds a call; what the run does not say stays."""
     costs = from_bench(BENCH)
-    seconds = BENCH_CALLS / 2_400 + 0.5
-    assert costs.services["coordinator"].of(Load()) == pytest.approx(0.45 * seconds / BENCH_CALLS * 1_000_000)
+    seconds = 48_000 / 2_400 + 0.5
+    assert costs.services["coordinator"].of(Load()) == pytest.approx(0.45 * seconds / 48_000 * 1_000_000)
     assert sum(one.of(Load()) for one in costs.postgres.values()) == pytest.approx(0.42 * seconds / 48_000 * 1e6)
     assert costs.services["agents"] == NOVEMBER_2026.services["agents"]
     assert costs.measured.calls_per_second == 2_400

@@ -203,7 +203,7 @@ def test_an_error_of_the_tool_is_final_in_the_servers_words() -> None:
         (connection.NOT_SENT, TryAgain, "NOT_CONNECTED"),
         (connection.NOT_TAKEN, ToolFailed, "REFUSED"),
         (types.METHOD_NOT_FOUND, ToolFailed, "REFUSED"),
-        (types.INVALID_PARAMS, ToolFailed, "REFUSED"),
+        (types.INVALID_PARAMS, Unknown, None),
         (types.REQUEST_TIMEOUT, Unclear, "TIMED_OUT"),
         (connection.BROKEN, Unknown, None),
         (types.CONNECTION_CLOSED, Unknown, None),
@@ -231,24 +231,25 @@ def test_only_a_tool_that_leaves_nothing_behind_is_tried_again_after_that() -> N
 
 
 @pytest.mark.parametrize(
-    ("status", "in_session", "code"),
+    ("status", "in_session", "headers", "code"),
     [
-        (200, True, None),
-        (202, False, None),
-        (307, False, None),
-        (401, False, connection.NOT_TAKEN),
-        (404, False, connection.NOT_TAKEN),
-        (404, True, connection.NOT_SENT),
-        (408, False, connection.NOT_SENT),
-        (429, True, connection.NOT_SENT),
-        (500, False, None),
-        (502, True, None),
-        (503, False, connection.NOT_SENT),
+        (200, False, {}, None),
+        (400, False, {}, connection.NOT_TAKEN),
+        (400, True, {}, connection.GONE),
+        (401, True, {}, connection.NOT_TAKEN),
+        (404, False, {}, connection.NOT_TAKEN),
+        (404, True, {}, connection.GONE),
+        (408, False, {}, connection.BROKEN),
+        (429, True, {}, connection.NOT_SENT),
+        (500, False, {}, None),
+        (502, True, {}, None),
+        (503, False, {}, connection.BROKEN),
+        (503, False, {"retry-after": "1"}, connection.NOT_SENT),
     ],
 )
-def test_a_status_says_what_is_known(status: int, in_session: bool, code: int | None) -> None:
-    """Of 5xx only that one which says "later"."""
-    assert connection.meaning(status, in_session=in_session) == code
+def test_a_status_says_what_is_known(status: int, in_session: bool, headers: dict[str, str], code: int | None) -> None:
+    """Only of what says "later" is it known that nothing happened; a session that was forgotten is another one's turn."""
+    assert connection.meaning(status, headers, in_session=in_session) == code
 
 
 class Failing(httpx2.AsyncBaseTransport):
@@ -285,7 +286,9 @@ def test_over_http_a_request_that_fails_ends_itself_alone() -> None:
         (httpx2.ReadTimeout("slow"), connection.BROKEN),
         (httpx2.RemoteProtocolError("hung up"), connection.BROKEN),
         (httpx2.Response(401, text="who are you?"), connection.NOT_TAKEN),
-        (httpx2.Response(503, json={}), connection.NOT_SENT),
+        (httpx2.Response(401, json={"error": "invalid_token"}), connection.NOT_TAKEN),
+        (httpx2.Response(503, json={}), connection.BROKEN),
+        (httpx2.Response(503, headers={"retry-after": "1"}), connection.NOT_SENT),
     ):
         status, answer = sent(end)
         assert (status, answer["error"]["code"]) == (503, code)
@@ -330,3 +333,21 @@ def test_a_server_that_is_not_there_is_said() -> None:
         mcp_toolset("files", command=["/no/such/program", "--token", "secret"])
     with pytest.raises(ConfigurationError, match="nothing was sent: ConnectError"):
         mcp_toolset("files", url="http://127.0.0.1:9/mcp")
+
+
+def test_a_failure_is_taken_at_its_word_only_where_it_can_speak_of_the_effect() -> None:
+    """Not of a function that broke off, and not of a run behind a process that died."""
+    tool = types.Tool(name="pay", input_schema={"type": "object"})
+
+    def failed(text: str) -> types.CallToolResult:
+        return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
+
+    for text, again, word in (
+        ("no such account", False, ToolFailed),
+        ("Error executing tool pay: no such account", False, ToolFailed),
+        ("Error executing tool pay", False, Unclear),
+        ("no such account", True, Unclear),
+    ):
+        with pytest.raises(ToolFailed) as error:
+            result_of(tool, failed(text), again=again)
+        assert type(error.value) is word, text

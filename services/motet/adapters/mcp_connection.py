@@ -5,11 +5,12 @@ What came of a request is told apart by what it says of the effect:
 | what came | what is known | what is raised |
 |---|---|---|
 | no connection: the program does not start, refused, unknown name, TLS; it ends or says nothing before it has listed its tools | nothing was sent | TryAgain NOT_CONNECTED |
-| over HTTP 408, 425, 429, 503; 404 to a session that the server has forgotten | it did not happen, later it may | TryAgain NOT_CONNECTED |
-| over HTTP another 4xx; JSON-RPC's "method not found" and "invalid params" | it was refused, and would be again | ToolFailed REFUSED |
+| over HTTP 425, 429, 503 with Retry-After; 400 or 404 to a session that the server has forgotten | it did not happen, later it may | TryAgain NOT_CONNECTED |
+| over HTTP another 4xx without an answer of the protocol; JSON-RPC's "method not found" | it was refused, and would be again | ToolFailed REFUSED |
 | the server has another tool of that name by now, or none | nothing was sent | ToolFailed TOOL_CHANGED |
 | no answer within the attempt's time | the effect may have happened | Unclear TIMED_OUT |
-| the connection broke, the program died, another error, an answer that nobody can read | the effect may have happened | Unknown |
+| the connection broke, the program died, 408, 503, another error ("invalid params" too: servers say it of what a tool raised), an answer that
+nobody can read | the effect may have happened | Unknown |
 
 A server that died is started again by the next call, and a connection that broke is made again; while that fails, it is not tried more often than
 each 0.5 s, twice as long after each failure, 30 s at most.
@@ -49,11 +50,18 @@ TOOL_CHANGED: Final = "TOOL_CHANGED"
 NOT_SENT: Final = 778_001
 NOT_TAKEN: Final = 778_002
 BROKEN: Final = 778_003
-LATER: Final = frozenset({408, 425, 429, 503})
+GONE: Final = 778_004
+LATER: Final = frozenset({425, 429})
+# Between a server and us somebody may answer so of a request that the server has.
+UNSURE: Final = frozenset({408, 503})
+FORGOTTEN: Final = frozenset({400, 404})
 SESSION: Final = "mcp-session-id"
 
 # Connecting takes no more than this part of an attempt's time, so that a call which was not sent is known not to be.
 FOR_CONNECTING: Final = 0.5
+LONGEST_CONNECTING_SECONDS: Final = 2.5
+# A session in which so many requests in a row had no answer is taken for one that hangs.
+SILENT: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.5
 LONGEST_WAIT_SECONDS: Final = 30.0
 # The library gives a server 2 s to end by itself, 2 s after SIGTERM and 2 s after SIGKILL.
@@ -76,7 +84,7 @@ class Address:
     @asynccontextmanager
     async def open(self, ended: Callable[[], None], seconds: float) -> AsyncIterator[Any]:
         """The streams of a connection; `ended` is called once a program says nothing more, `seconds` are for connecting over HTTP."""
-        limits = httpx2.Timeout(seconds, read=None, write=None)
+        limits = httpx2.Timeout(min(seconds, LONGEST_CONNECTING_SECONDS), read=None, write=None)
         if self.url:
             async with (
                 Http(headers=dict(self.headers), timeout=limits) as http,
@@ -130,6 +138,13 @@ class Http(httpx2.AsyncClient):
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """The server's answer, or one in its place that says that there is none."""
+        if request.method == "DELETE" or (request.method == "POST" and not is_question(request)):
+            # Nobody waits for these but the session itself, which must not hang on them.
+            limits = request.extensions.get("timeout", {})
+            request.extensions = {
+                **request.extensions,
+                "timeout": {**limits, "read": CLOSE_SECONDS, "write": CLOSE_SECONDS},
+            }
         if request.method != "POST":
             return await super().send(request, **options)
         try:
@@ -138,18 +153,43 @@ class Http(httpx2.AsyncClient):
             return instead(request, NOT_SENT, f"nothing was sent: {said(error)}")
         except httpx2.TransportError as error:
             return instead(request, BROKEN, f"it was sent, and not answered: {said(error)}")
-        code = meaning(answer.status_code, in_session=SESSION in request.headers)
-        if code is None or (code == NOT_TAKEN and "json" in answer.headers.get("content-type", "")):
+        code = meaning(answer.status_code, answer.headers, in_session=SESSION in request.headers)
+        if code is None:
             return answer
+        if code in (NOT_TAKEN, GONE):
+            await answer.aread()
+            if code == NOT_TAKEN and is_protocols(answer.content):
+                return answer
         await answer.aclose()
         return instead(request, code, f"the server answered {answer.status_code}")
 
 
-def meaning(status: int, *, in_session: bool) -> int | None:
+def meaning(status: int, headers: Mapping[str, str], *, in_session: bool) -> int | None:
     """What a status says of a request, None if its body does."""
-    if status in LATER or (status == httpx2.codes.NOT_FOUND and in_session):
+    if status in FORGOTTEN and in_session:
+        return GONE
+    if status in LATER or (status == httpx2.codes.SERVICE_UNAVAILABLE and "retry-after" in headers):
         return NOT_SENT
+    if status in UNSURE:
+        return BROKEN
     return NOT_TAKEN if httpx2.codes.is_client_error(status) else None
+
+
+def is_question(request: httpx2.Request) -> bool:
+    """Whether a POST is a request of the protocol, which has an id, and no notification."""
+    try:
+        return "id" in json.loads(request.content)
+    except (ValueError, TypeError, httpx2.RequestNotRead):
+        return True
+
+
+def is_protocols(content: bytes) -> bool:
+    """Whether an answer's body is an error in the words of JSON-RPC: other layers write JSON as well."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "jsonrpc" in found and isinstance(found.get("error"), dict)
 
 
 def instead(request: httpx2.Request, code: int, message: str) -> httpx2.Response:
@@ -166,6 +206,8 @@ class Held:
         self.ready: asyncio.Future[tuple[Client, dict[str, types.Tool]]] = asyncio.get_running_loop().create_future()
         self.closing = asyncio.Event()
         self.over = False
+        # Requests in a row that had no answer in time.
+        self.silent = 0
         self.task: asyncio.Task[None] | None = None
 
     def end(self) -> None:
@@ -177,7 +219,9 @@ class Held:
         """Connects once the former session has ended, and keeps the connection."""
         if former is not None and former.task is not None:
             former.end()
-            await asyncio.wait({former.task})
+            _, left = await asyncio.wait({former.task}, timeout=CLOSE_SECONDS)
+            for task in left:
+                task.cancel()
         try:
             streams = address.open(self.end, seconds * FOR_CONNECTING)
             async with Client(streams, read_timeout_seconds=seconds, cache=None) as client:
@@ -249,7 +293,7 @@ class Server:
             )
             raise ToolFailed(message, TOOL_CHANGED)
         try:
-            return await client.call_tool(
+            answer = await client.call_tool(
                 tool.name,
                 dict(arguments),
                 read_timeout_seconds=context.seconds_left or left,
@@ -257,13 +301,15 @@ class Server:
                 meta=meta_of(context),
             )
         except MCPError as error:
-            if error.code == NOT_SENT:
-                # Another session, for a server that has forgotten this one.
-                held.over = held.over or client.session.initialize_result is not None
+            held.silent = held.silent + 1 if error.code == types.REQUEST_TIMEOUT else 0
+            # Another session, for a server that has forgotten this one, or that says nothing any more.
+            held.over = held.over or error.code == GONE or held.silent >= SILENT
             raise ended(tool.name, error) from error
         except RuntimeError as error:
             # The library's word for a result that breaks its own schema.
             raise Unclear(f"{tool.name}: {error}", INVALID_RESULT) from error
+        held.silent = 0
+        return answer
 
     async def _session(self, seconds: float) -> tuple[Held, Client, dict[str, types.Tool]]:
         """The session; a new one if the last is over. Raises TryAgain."""
@@ -346,9 +392,9 @@ async def beat(context: Context, progress: float, total: float | None, message: 
 def ended(name: str, error: MCPError) -> Exception:
     """The word for an error that came in place of a result."""
     message = f"{name}: {error.message}"
-    if error.code == NOT_SENT:
+    if error.code in (NOT_SENT, GONE):
         return TryAgain(message, NOT_CONNECTED)
-    if error.code in (NOT_TAKEN, types.METHOD_NOT_FOUND, types.INVALID_PARAMS):
+    if error.code in (NOT_TAKEN, types.METHOD_NOT_FOUND):
         return ToolFailed(message, REFUSED)
     if error.code == types.REQUEST_TIMEOUT:
         return Unclear(message, TIMED_OUT)

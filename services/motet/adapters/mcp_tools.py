@@ -35,8 +35,10 @@ from motet.adapters.mcp_connection import Address, Server
 from motet.chassis.errors import ConfigurationError
 from motet.tools import Context, EffectName, ToolFailed, Toolset, Unknown
 from motet.tools.declaration import Options
+from motet.tools.failure import Unclear
 
 TOOL_ERROR: Final = "TOOL_ERROR"
+BROKE_OFF: Final = "Error executing tool {}"
 ANY_RESULT: Final = {
     "description": "What the server returned: its structured content, or its text, or null, or a list of MCP's content blocks."
 }
@@ -131,7 +133,7 @@ def calling(server: Server, tool: types.Tool) -> Callable[..., Any]:
     """The tool as a function."""
 
     def run(context: Context, /, **arguments: Any) -> Any:
-        return result_of(tool, server.call(tool, arguments, context))
+        return result_of(tool, server.call(tool, arguments, context), again=context.again)
 
     run.__doc__ = tool.description or tool.title or ""
     return run
@@ -167,10 +169,14 @@ def without_document(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in schema.items() if name not in OF_THE_DOCUMENT}
 
 
-def result_of(tool: types.Tool, result: types.CallToolResult) -> Any:
-    """What a server returned, as JSON. Raises ToolFailed if it says that the call failed."""
+def result_of(tool: types.Tool, result: types.CallToolResult, *, again: bool = False) -> Any:
+    """What a server returned, as JSON. Raises ToolFailed if it says that the call failed, Unclear if its tool only broke off."""
     if result.is_error:
         texts = [one.text for one in result.content if isinstance(one, types.TextContent)]
+        # The library's own words for whatever a tool's function raised, before or behind its effect. And MCP's idempotent tools do nothing
+        # more a second time, but may well say that there was nothing to do: behind a process that died that is no word of the first time.
+        if again or texts == [BROKE_OFF.format(tool.name)]:
+            raise Unclear("\n".join(texts) or tool.name, TOOL_ERROR)
         raise ToolFailed("\n".join(texts) or f"{tool.name} failed, and does not say why", TOOL_ERROR)
     if tool.output_schema is not None or result.structured_content is not None:
         return result.structured_content

@@ -19,6 +19,7 @@ from motet.platform import Platform, ServiceSpec, unprivileged
 WARM_UP: Final = 400
 CAUGHT_UP_SECONDS: Final = 300.0
 AT_ONCE: Final = 1_000
+CALLS_IN_PLAN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Figures:
     saturated_calls_per_second: float
     projector_seconds_behind: float
     usage: tuple[Usage, ...]
+    # How many calls the saturated part had.
+    saturated_calls: int = 48_000
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -67,7 +70,8 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
             report("saturated")
             before = {one.name: one.cpu_seconds for one in platform.status()}
             began = time.monotonic()
-            many = load.in_flight(client, int(6_000 * scale), AT_ONCE)
+            plans = int(6_000 * scale)
+            many = load.in_flight(client, plans, AT_ONCE)
             ended = time.monotonic()
         caught_up(platform)
         behind = time.monotonic() - ended
@@ -81,7 +85,8 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
         report("stopping")
         platform.down()
         unprivileged.remove(directory)
-    return Figures(hop, load.percentile(latencies, 0.5), load.percentile(latencies, 0.99), few, many, behind, usage)
+    p50, p99 = (load.percentile(latencies, part) for part in (0.5, 0.99))
+    return Figures(hop, p50, p99, few, many, behind, usage, plans * CALLS_IN_PLAN)
 
 
 def caught_up(platform: Platform) -> None:

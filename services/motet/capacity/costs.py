@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from motet.chassis.errors import ConfigurationError
 
-# Plans and calls of the full benchmark's saturated part (`motet.bench.run`), whose processes its JSON has as shares of a core.
-BENCH_CALLS: Final = 48_000
+# Calls in a plan of the benchmark's saturated part (`motet.bench.run`), whose processes its JSON has as shares of a core.
 BENCH_CALLS_IN_PLAN: Final = 8
 MICROSECONDS: Final = 1_000_000
 
@@ -156,11 +155,9 @@ def scaled(price: Price, used: float | None, load: Load) -> Price:
 
 def of_run(found: Mapping[str, Any]) -> tuple[dict[str, float], Measured]:
     """Of a full run: shares of a core over the time of the load and of what the projector took longer."""
-    rate = float(found["saturated_calls_per_second"])
-    seconds = BENCH_CALLS / rate + float(found["projector_seconds_behind"])
-    used = {
-        role(str(one["name"])): float(one["cores"]) * seconds / BENCH_CALLS * MICROSECONDS for one in found["usage"]
-    }
+    rate, calls = float(found["saturated_calls_per_second"]), float(found["saturated_calls"])
+    seconds = calls / rate + float(found["projector_seconds_behind"])
+    used = {role(str(one["name"])): float(one["cores"]) * seconds / calls * MICROSECONDS for one in found["usage"]}
     cores = sum(float(one["cores"]) for one in found["usage"])
     return used, Measured(rate, cores, Load(), "a run of `motet bench`; cores are those that its processes kept busy")
 

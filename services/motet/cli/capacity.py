@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -77,6 +78,8 @@ def plan_capacity(
 ) -> None:
     """What a load needs: processes, machines, databases, brokers, partitions, disk; its bottleneck; and the price of a million calls."""
     known = NOVEMBER_2026 if costs is None else read(costs)
+    if not math.isfinite(calls_per_second):
+        raise ConfigurationError(f"--calls-per-second {calls_per_second} is no number of calls")
     demand = Demand(calls_per_second, calls_per_plan, payload_bytes, hot_share, domain_share, tool_seconds)
     terms = Terms(cores, memory, target, tool_threads, retention_days)
     topology, prices = plan(demand, terms, known), Prices(core_hour, gigabyte_month)

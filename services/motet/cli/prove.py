@@ -33,7 +33,8 @@ def prove(
 ) -> None:
     """Kills the tool service of a module at each point of a call, starts it again, and counts the call's effects (docs/testing.md).
 
-    Everything runs on servers of its own, which are removed at the end. The exit code is 1 if a tool repeated or lost an effect.
+    Everything runs on servers of its own, which are removed at the end. The exit code is 1 if a tool repeated or lost an effect, or a
+    proof's own example does not succeed, and 2 if nothing was proved.
     """
     from motet.platform import Platform, unprivileged  # noqa: PLC0415  most commands prove nothing
     from motet.testing import proving  # noqa: PLC0415
@@ -47,6 +48,11 @@ def prove(
     # What is wrong with the module or the names is said before any server starts.
     proving.prepared(module, chosen)
     directory = home() / "prove"
+    running = Platform(directory).supervisor()
+    if running is not None:
+        raise ConfigurationError(
+            f"another proof runs under {directory}; wait for it, or set MOTET_HOME to another folder"
+        )
     unprivileged.remove(directory)
     heard("starting empty servers")
     platform = Platform.up(directory, [], lifetime="caller")
@@ -65,8 +71,12 @@ def prove(
         show(sweep.as_json())
     else:
         tell(sweep)
-    if sweep.wrong:
+    if sweep.wrong or sweep.outdated:
         raise typer.Exit(WRONG)
+    if not sweep.kills:
+        raise ConfigurationError(
+            "nothing was proved: no tool was killed at a point at which its effects could be counted"
+        )
 
 
 def heard(what: str) -> None:
@@ -96,12 +106,13 @@ def tell(sweep: Sweep) -> None:
         console.print()
     for case in sweep.cases:
         if case.why:
-            console.print(f"not observed: {escape(case.tool)}: {escape(case.why)}", soft_wrap=True)
+            console.print(f"{case.verdict}: {escape(case.tool)}: {escape(case.why)}", soft_wrap=True)
     for name, why in sweep.untried.items():
         console.print(f"not tried: {escape(name)}: {escape(why)}", soft_wrap=True)
     tools = {case.tool for case in sweep.cases}
     wrong = sorted({case.tool for case in sweep.wrong})
-    verdict = f"[red]wrong: {', '.join(wrong)}[/]" if wrong else "[green]no effect was repeated or lost[/]"
+    fine = "[green]no effect was repeated or lost[/]" if sweep.kills else "[yellow]nothing was proved[/]"
+    verdict = f"[red]wrong: {', '.join(wrong)}[/]" if wrong else fine
     console.print(f"{len(tools)} tools, {sweep.kills} kills in {sweep.seconds:.0f} s: {verdict}", soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ from motet.projector.definition import View
 
 # Results that a call's last attempt may have come with: those of its plan between that attempt's start and the call's place in the history,
 # by the clock that no cause is behind.
-RESULTS: Final = """SELECT min(f.recorded_at) AS earliest, count(*) AS records FROM {schema}.lineage AS f
+RESULTS: Final = """SELECT min(f.recorded_at) AS earliest, CASE WHEN count(*) = 1 THEN min(f.effect) END AS only FROM {schema}.lineage AS f
 WHERE f.plan_id = c.plan_id AND f.type = 'CallsFinished' AND f.hlc < c.committed_hlc
 AND f.hlc >= (extract(epoch FROM c.attempt_started_at) * 1000)::bigint << 16"""
 
@@ -20,11 +20,9 @@ CALL_TIMES: Final = View(
     "call_times",
     "How long each call that ran took in the log, all its attempts and the waits between them: one row a call that has its place.",
     f"""SELECT tenant, domain, plan_id, index, started_at, ended_at, extract(epoch FROM ended_at - started_at)::float8 AS seconds, known
-FROM (SELECT c.tenant, c.domain, c.plan_id, c.index, c.started_at, c.doubtful OR c.released OR r.records < 2 AS known,
-greatest(c.started_at, CASE WHEN c.doubtful THEN least(c.in_doubt_since, c.committed_at)
-WHEN c.released OR r.records < 2 THEN c.committed_at ELSE r.earliest END) AS ended_at
-FROM (SELECT *, in_doubt_since IS NOT NULL AS doubtful,
-row_number() OVER (PARTITION BY plan_id, committed_at ORDER BY started_at, index) = 1 AS released
+FROM (SELECT c.tenant, c.domain, c.plan_id, c.index, c.started_at, c.doubtful OR r.only IS NOT NULL AS known,
+greatest(c.started_at, CASE WHEN c.doubtful THEN least(c.in_doubt_since, c.committed_at) ELSE r.earliest END) AS ended_at
+FROM (SELECT *, in_doubt_since IS NOT NULL AS doubtful
 FROM {{schema}}.calls WHERE attempt > 0 AND committed_at IS NOT NULL) AS c CROSS JOIN LATERAL ({RESULTS}) AS r) AS t""",
     {
         "tenant": "Whose it is.",
@@ -34,7 +32,7 @@ FROM {{schema}}.calls WHERE attempt > 0 AND committed_at IS NOT NULL) AS c CROSS
         "started_at": "When its first attempt was sent.",
         "ended_at": "When its last one ended, or since when nobody knew whether it had happened; if that is not known, the earliest time.",
         "seconds": "From the one to the other.",
-        "known": "False if it got its place together with one before it, and several results came until then: the first may be its own.",
+        "known": "False if several results of its plan came while it ran, of which the first may be its own, or none did.",
     },
 )
 

@@ -16,7 +16,7 @@ import psycopg
 
 from motet.chassis.errors import ConfigurationError, MotetError
 from motet.chassis.loading import has_one
-from motet.chassis.waiting import wait_until
+from motet.chassis.waiting import NotInTime, wait_until
 from motet.platform import Addresses
 from motet.platform.process import end_with
 from motet.tools.loading import load
@@ -60,11 +60,10 @@ class ServiceProcess:
 
     def await_ready(self) -> None:
         """Waits until its shards are claimed, or until it has ended."""
-        wait_until(
-            lambda: self.ready.exists() or not self.alive,
-            READY_SECONDS,
-            f"{self.name} is ready; it says: {self.said()}",
-        )
+        try:
+            wait_until(lambda: self.ready.exists() or not self.alive, READY_SECONDS, f"{self.name} is ready")
+        except NotInTime as error:
+            raise ServiceEnded(f"{error}; it says:\n{self.said()}") from error
 
     def stop(self) -> None:
         """Asks it to end, and waits for it."""

@@ -27,6 +27,7 @@ from motet.tools import Tool, Toolset, load
 
 # Only calls outside of the transaction come by these.
 OUTSIDE: Final = ("effect-started", "effect-done")
+TWICE: Final = ("rows-moved", "decided", "committed", "produced", "acknowledged")
 # A plan takes this long at most, beside what its tool's own time asks for.
 PLAN_SECONDS: Final = 120.0
 # The next owner of a call acts on it at the latest after its time twice over.
@@ -67,6 +68,8 @@ class Sweep:
     toolset: str
     cases: list[Case] = field(default_factory=list)
     untried: dict[str, str] = field(default_factory=dict)
+    # Tools whose proof proves nothing any more: its own example does not succeed.
+    outdated: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -106,13 +109,17 @@ class Chosen:
             if name not in known:
                 raise ConfigurationError(f"there is no tool {name!r}; {toolset.name} has: {', '.join(sorted(known))}")
         for label in self.points:
-            if label not in POINTS:
+            if label.partition(":")[0] not in POINTS:
                 raise ConfigurationError(f"there is no point {label!r}; there are: {', '.join(POINTS)}")
 
     def points_of(self, tool: Tool) -> list[str]:
         """The points at which a tool is tried: those that its service comes by, unless others are named."""
-        inside = tool.effect == "TRANSACTIONAL"
-        return [*self.points] or [label for label in POINTS if not (inside and label in OUTSIDE)]
+        if self.points:
+            return [*self.points]
+        if tool.effect == "TRANSACTIONAL":
+            return [label for label in POINTS if label not in OUTSIDE]
+        # Outside of the transaction a call takes two hops: one that writes its intent, one that tells its end.
+        return [*POINTS, *(f"{label}:2" for label in TWICE)]
 
     def newest(self, toolset: Toolset, proofs: dict[str, Proof]) -> list[Tool]:
         """The tools, each in the version that its proof names, else in its newest."""
@@ -201,13 +208,19 @@ class Stage:
         case = self.measured(tool, proof, "")
         if case.end != "SUCCEEDED":
             sweep.untried[tool.name] = f"without a crash its example is {case.end}: correct the proof's arguments"
+            sweep.outdated.append(tool.name)
         elif not case.effects:
             why = what_to_write(proof, tool.name, tool.effect)
             sweep.cases.append(Case(tool.name, tool.effect, "", case.end, case.effects, None, "not observed", why))
         else:
             for point in points:
                 report(f"{tool.name}, killed at {point}")
-                sweep.cases.append(self.measured(tool, proof, point, case.effects))
+                try:
+                    sweep.cases.append(self.measured(tool, proof, point, case.effects))
+                except (ServiceEnded, NotInTime) as error:
+                    # What was found up to here is worth telling, and of this tool nothing more can be.
+                    sweep.cases.append(Case(tool.name, tool.effect, point, "OPEN", None, None, "open", str(error)))
+                    break
 
     def measured(self, tool: Tool, proof: Proof, point: str, one: int | None = None) -> Case:
         """One run, and what it added to the world."""
@@ -219,7 +232,9 @@ class Stage:
         )
         after = counted(proof, arguments, tool.effect, self.rows)
         added = None if before is None or after is None else after - before
-        verdict = verdict_on(end, added, one) if reached or not point else "not reached"
+        verdict = verdict_on(end, added, one)
+        if point and not reached and verdict not in FAILING:
+            verdict = "not reached"
         return Case(tool.name, tool.effect, point, end, added, one, verdict)
 
     def submit(self, tool: Tool, arguments: dict[str, Any]) -> Submitted:
@@ -232,7 +247,7 @@ class Stage:
         self.service.stop()
         self.hits.unlink(missing_ok=True)
         plan = self.submit(tool, arguments)
-        environment = {"MOTET_CRASH_AT": f"{point}:1", "MOTET_CRASH_REPORT": str(self.hits)}
+        environment = {"MOTET_CRASH_AT": point if ":" in point else f"{point}:1", "MOTET_CRASH_REPORT": str(self.hits)}
         victim = self.services.launch(self.service.name, "tools", "serve", self.reference, **environment)
         ended_at = 0.0
 
@@ -242,7 +257,10 @@ class Stage:
                 ended_at = time.monotonic()
             return not victim.alive or bool(ended_at and time.monotonic() - ended_at > BEHIND_SECONDS)
 
-        wait_until(over, seconds_of(tool), f"{tool.name} ends, or its service dies at {point}: {victim.said()}")
+        try:
+            wait_until(over, seconds_of(tool), f"{tool.name} ends, or its service dies at {point}")
+        except NotInTime as error:
+            raise ServiceEnded(f"{error}; {victim.name} says:\n{victim.said()}") from error
         reached = self.hits.exists()
         if not victim.alive and not reached:
             raise ServiceEnded(f"{victim.name} ended by itself with {victim.child.returncode}:\n{victim.said()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from motet.catalog.location import PACKAGE
 from motet.chassis import provision
 from motet.chassis.registry import Registry
 from motet.platform import Addresses, Platform
+from motet.platform.ports import free_port
 from motet.testing.processes import given_servers
 
 ANSWER_SECONDS: Final = 20.0
@@ -66,12 +68,29 @@ def docker_answers() -> bool:
     return asked.returncode == 0
 
 
+def own(directory: Path) -> str:
+    """A project's name and ports that nobody else has, in a file: a stack that runs already is somebody's, and stays as it is."""
+    names = {name: free_port() for name in ("KAFKA_PORT", "POSTGRES_PORT", "REGISTRY_PORT")}
+    lines = [
+        f"COMPOSE_PROJECT_NAME=motet-testing-{uuid.uuid4().hex[:12]}",
+        *(f"{name}={port}" for name, port in names.items()),
+    ]
+    path = directory / "own.env"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
 @contextmanager
 def on_docker() -> Iterator[Addresses]:
     """The servers of docker-compose.yml, up and healthy; removed with their data afterwards."""
     from testcontainers.compose import DockerCompose  # noqa: PLC0415  it need not be there
 
-    with DockerCompose(compose_folder(), compose_file_name=COMPOSE, services=[*INSIDE], wait=True) as compose:
+    with (
+        tempfile.TemporaryDirectory(prefix="motet-compose-") as directory,
+        DockerCompose(
+            compose_folder(), compose_file_name=COMPOSE, services=[*INSIDE], wait=True, env_file=own(Path(directory))
+        ) as compose,
+    ):
         ports = {name: compose.get_service_port(name, port) for name, port in INSIDE.items()}
         yield Addresses(
             f"127.0.0.1:{ports['kafka']}",

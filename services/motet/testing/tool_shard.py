@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, cast
 
 import psycopg
@@ -64,12 +64,18 @@ class Rows:
         return Rows(dict(self.intents), dict(self.answers), InMemory(dict(self.versions.rows)), self.published)
 
 
+@cache
+def the_loop() -> EventLoopThread:
+    """The loop of all rehearsals of this process."""
+    return EventLoopThread()
+
+
 class Turns(Workers):
     """The pool: what is to run waits until it is its turn."""
 
     def __init__(self) -> None:
-        # Without a loop an async function gets one of its own.
-        self.loop = cast("EventLoopThread", None)
+        # One for all: what an async tool keeps between calls, such as a connection, belongs to its loop.
+        self.loop = the_loop()
         self.waiting: list[Callable[[], None]] = []
 
     def submit(self, work: Callable[[], None]) -> None:

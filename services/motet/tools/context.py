@@ -24,7 +24,8 @@ class Context:
     the call's place in its plan, from 0; `attempt` counts from 1. `fencing_token` grows with each attempt and each new owner of the
     call: what keeps the highest one that it saw can refuse a former owner that wakes up late. `transaction` is what the host hands in
     for `connection`, `running` what host and tool tell each other. `traceparent` is the command's W3C trace context, if it had one. `leases` has
-    the fencing tokens of the leases that the plan took for the call, by name: `{"shared/printer:hall": 9}`; send them on to whoever writes.
+    the fencing tokens of the leases that the plan took for the call, by name: `{"shared/printer:hall": 9}`; send them on to whoever writes. `again` says
+    that a process died while this very attempt may have run: a tool that asks somebody who does not honour keys should not take a failure at its word.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Context:
     running: Running = field(default_factory=Running, repr=False, compare=False)
     versions: Versions | None = field(default=None, repr=False, compare=False)
     leases: Mapping[str, int] = field(default_factory=dict)
+    again: bool = False
 
     @property
     def connection(self) -> psycopg.Connection[Any]:

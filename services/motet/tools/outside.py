@@ -313,4 +313,5 @@ class Outside:
             traceparent=meta.traceparent,
             running=running,
             leases=held.tokens_of(call.leases),
+            again=work.again,
         )
