@@ -15,12 +15,12 @@ from typing import Any
 
 from agents import Agent, FunctionTool, Runner
 from agents.run import RunConfig
-from scripted_models import OpenAIModel
 
 import motet
 from motet import Call, Client
 from motet.adapters import offered
 from motet.adapters.openai_agents import MotetTools
+from scripted_models import OpenAIModel
 
 FRAMEWORK, KIND, WITNESS, TENANT = sys.argv[1:5]
 ACCOUNTS = ("x", "y")

@@ -19,7 +19,6 @@ from agents.exceptions import UserError
 from agents.run import RunConfig
 from pydantic_ai import Agent
 from pydantic_ai.toolsets import PrefixedToolset
-from scripted_models import OpenAIModel, pydantic_model
 
 from motet.adapters import Offered, offered
 from motet.adapters.openai_agents import MotetTools
@@ -27,6 +26,7 @@ from motet.adapters.pydantic_ai import MotetToolset
 from motet.chaos.witness import Witness
 from motet.chassis.errors import ConfigurationError
 from motet.client import Budget, Client, Policy
+from scripted_models import OpenAIModel, pydantic_model
 from world import World
 
 AGENT: Final = Path(__file__).parent / "pydantic_agent.py"
