@@ -30,7 +30,7 @@ def test_a_new_project_passes_its_own_tests(world: World, tmp_path: Path) -> Non
     written = write("corner-shop", project)
     assert not [path for path in written if "@name@" in path.read_text()]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "motet.testing.plugin"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         cwd=project,
         env={**os.environ, **world.addresses.environment(), "PYTHONPATH": str(ROOT / "services")},
         capture_output=True,
@@ -83,7 +83,7 @@ def nothing(tmp_path: Path) -> Iterator[Shell]:
                 **{name: value for name, value in os.environ.items() if not name.startswith("MOTET_")},
                 "MOTET_KAFKA_LIBS": os.environ.get("MOTET_KAFKA_LIBS", str(ROOT / "build" / "servers")),
                 "PYTHONPATH": str(ROOT / "services"),
-                "PYTEST_ADDOPTS": "-p no:cacheprovider -p motet.testing.plugin",
+                "PYTEST_ADDOPTS": "-p no:cacheprovider",
                 "PATH": f"{programs(tmp_path)}:{os.environ['PATH']}",
                 "COLUMNS": "500",
             },

@@ -136,7 +136,8 @@ def case(verdict: str, effects: int = 1) -> Case:
 @pytest.mark.parametrize(
     ("verdict", "code"),
     [
-        *((verdict, 0) for verdict in ("once", "in doubt", "none", "not reached")),
+        *((verdict, 0) for verdict in ("once", "in doubt", "none")),
+        ("not reached", 2),
         *((verdict, 1) for verdict in ("repeated", "lost", "untold", "open")),
     ],
 )

@@ -62,9 +62,11 @@ class Story:
         self.say(0, PlanAdmitted, "key", "agent", "PLAN", "sha", admitted)
 
     def say(self, after: int, kind: Any, *fields: Any) -> None:
-        """A record about the plan."""
+        """A record about the plan; what gives calls their place has the last result as its cause."""
         at, number = self.begin + after, len(self.records)
-        meta = Meta(f"{self.plan_id}{number}", "c", "motet.commands:0:1", self.tenant, "d", (at << 16) + number, at)
+        results = [one.meta.event_id for one in self.records if isinstance(one, CallsFinished)]
+        cause = results[-1] if kind is CallsCommitted and results else "motet.commands:0:1"
+        meta = Meta(f"{self.plan_id}{number}", "c", cause, self.tenant, "d", (at << 16) + number, at)
         self.records.append(kind(meta, self.plan_id, *fields))
 
     def commit(self, after: int, *indexes: int, outcome: CallOutcome = "SUCCEEDED", attempt: int = 1) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from motet.testing.proving import Sweep
 
 WRONG: Final = 1
+NOTHING: Final = 2
 GIVEN: Final = ("MOTET_KAFKA_BOOTSTRAP", "MOTET_POSTGRES_URL", "MOTET_SCHEMA_REGISTRY_URL", "MOTET_KAFKA_PROPERTIES")
 COLORS: Final = {
     **dict.fromkeys(("once", "none"), "green"),
@@ -74,9 +75,8 @@ def prove(
     if sweep.wrong or sweep.outdated:
         raise typer.Exit(WRONG)
     if not sweep.kills:
-        raise ConfigurationError(
-            "nothing was proved: no tool was killed at a point at which its effects could be counted"
-        )
+        errors.print("nothing was proved: no tool was killed at a point at which its effects could be counted")
+        raise typer.Exit(NOTHING)
 
 
 def heard(what: str) -> None:

@@ -16,14 +16,23 @@ RESULTS: Final = """SELECT min(f.recorded_at) AS earliest, CASE WHEN count(*) = 
 WHERE f.plan_id = c.plan_id AND f.type = 'CallsFinished' AND f.hlc < c.committed_hlc
 AND f.hlc >= (extract(epoch FROM c.attempt_started_at) * 1000)::bigint << 16"""
 
+# Places are given in the plan's order, so what gave them to a group of calls is the result of its first one: of the only one, or of the first by
+# index, if no call stands behind a later one.
+BY_RESULT: Final = """SELECT FROM {schema}.lineage AS e JOIN {schema}.lineage AS f ON f.effect = e.cause
+WHERE e.effect = c.committed_event_id AND f.type = 'CallsFinished'"""
+BACKWARDS: Final = """SELECT FROM {schema}.calls AS a WHERE a.plan_id = c.plan_id AND a.index < ANY(a.after)"""
+
 CALL_TIMES: Final = View(
     "call_times",
     "How long each call that ran took in the log, all its attempts and the waits between them: one row a call that has its place.",
     f"""SELECT tenant, domain, plan_id, index, started_at, ended_at, extract(epoch FROM ended_at - started_at)::float8 AS seconds, known
-FROM (SELECT c.tenant, c.domain, c.plan_id, c.index, c.started_at, c.doubtful OR r.only IS NOT NULL AS known,
-greatest(c.started_at, CASE WHEN c.doubtful THEN least(c.in_doubt_since, c.committed_at) ELSE r.earliest END) AS ended_at
-FROM (SELECT *, in_doubt_since IS NOT NULL AS doubtful
-FROM {{schema}}.calls WHERE attempt > 0 AND committed_at IS NOT NULL) AS c CROSS JOIN LATERAL ({RESULTS}) AS r) AS t""",
+FROM (SELECT c.tenant, c.domain, c.plan_id, c.index, c.started_at, c.doubtful OR s.own AS known,
+greatest(c.started_at, CASE WHEN c.doubtful THEN least(c.in_doubt_since, c.committed_at) WHEN s.own THEN c.committed_at ELSE r.earliest END)
+AS ended_at
+FROM (SELECT *, in_doubt_since IS NOT NULL AS doubtful, row_number() OVER (PARTITION BY plan_id, committed_event_id ORDER BY index) = 1 AS first,
+count(*) OVER (PARTITION BY plan_id, committed_event_id) = 1 AS alone
+FROM {{schema}}.calls WHERE attempt > 0 AND committed_at IS NOT NULL) AS c CROSS JOIN LATERAL ({RESULTS}) AS r
+CROSS JOIN LATERAL (SELECT (r.only IS NOT NULL OR c.alone OR (c.first AND NOT EXISTS ({BACKWARDS}))) AND EXISTS ({BY_RESULT}) AS own) AS s) AS t""",
     {
         "tenant": "Whose it is.",
         "domain": "The unit of total order within the tenant.",
@@ -32,7 +41,8 @@ FROM {{schema}}.calls WHERE attempt > 0 AND committed_at IS NOT NULL) AS c CROSS
         "started_at": "When its first attempt was sent.",
         "ended_at": "When its last one ended, or since when nobody knew whether it had happened; if that is not known, the earliest time.",
         "seconds": "From the one to the other.",
-        "known": "False if several results of its plan came while it ran, of which the first may be its own, or none did.",
+        "known": "False if it got its place with another one's result, or without one: then the first result of its plan that came while it ran "
+        "may be its own.",
     },
 )
 
