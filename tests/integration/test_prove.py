@@ -145,7 +145,8 @@ def test_the_exit_code_says_whether_anything_is_wrong(said: Callable[..., Any], 
     """For CI."""
     result = said([case(verdict)])
     assert result.exit_code == code
-    assert ("wrong: proved.pay" in result.output) == bool(code)
+    assert ("wrong: proved.pay" in result.output) == (code == 1)
+    assert ("no tool was killed" in result.output) == (code == 2)
     assert "not tried: proved.forgotten: no proof" in result.output
 
 
