@@ -9,20 +9,17 @@ from __future__ import annotations
 # (DBOS is installed under build/peers alone.)
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 from dbos import DBOS, AsyncSQLAlchemyDatasource, SetWorkflowID
 
 from benchmarks.peers import wire
-from benchmarks.peers.children import Child, python_module
-from benchmarks.peers.database import CONNECTIONS, Database, pool_of, write
+from benchmarks.peers.database import CONNECTIONS, pool_of, write
 from benchmarks.peers.peer import About
+from benchmarks.peers.wired import WiredPeer
 from benchmarks.peers.work import Call, Plan
-from motet.platform.ports import free_port
 
 SYSTEM_POOL: Final = 20
 PACKAGES: Final = ("dbos", "sqlalchemy", "psycopg")
@@ -32,7 +29,7 @@ SETTINGS: Final = {
 }
 
 
-class DbosPeer:
+class DbosPeer(WiredPeer):
     """One worker process beside PostgreSQL; calls are steps."""
 
     about = About(
@@ -43,49 +40,8 @@ class DbosPeer:
         packages=PACKAGES,
         settings=SETTINGS,
     )
-    schema = "public"
-    steps = "plain"
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.database: Database | None = None
-        self.worker: Child | None = None
-        self.wire: wire.Wire | None = None
-
-    async def start(self, directory: Path) -> None:
-        """Starts PostgreSQL and the worker, which makes DBOS's own tables."""
-        self.database = Database(directory / "postgres")
-        self.url = self.database.url
-        port = free_port()
-        command = python_module("benchmarks.peers.dbos_peer", self.url, str(port), self.steps)
-        self.worker = Child("worker", command, directory, partial(wire.listens, port), {})
-        await self.worker.start()
-        self.wire = wire.Wire(port)
-        self.wire.open()
-
-    async def run(self, plan: Plan) -> Sequence[str | None]:
-        """One workflow."""
-        assert self.wire is not None
-        return await self.wire.run(plan)
-
-    async def kill_worker(self) -> None:
-        """The process; DBOS goes on with open workflows as it launches again."""
-        assert self.worker is not None
-        await self.worker.kill()
-        await self.worker.start()
-
-    async def stop(self) -> None:
-        """Stops all."""
-        if self.wire is not None:
-            await self.wire.close()
-        if self.worker is not None:
-            await self.worker.kill()
-        if self.database is not None:
-            self.database.close()
-
-    def versions(self) -> Mapping[str, str]:
-        """Nothing but packages."""
-        return {}
+    worker_module = "benchmarks.peers.dbos_peer"
+    worker_arguments = ("plain",)
 
 
 class DbosTransactionsPeer(DbosPeer):
@@ -103,7 +59,7 @@ class DbosTransactionsPeer(DbosPeer):
             "tools that wait": "steps, which may run twice: a transaction would hold its connection while it waits",
         },
     )
-    steps = "transactions"
+    worker_arguments = ("transactions",)
 
 
 async def serve(url: str, port: int, steps: str) -> None:

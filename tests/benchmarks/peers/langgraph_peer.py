@@ -10,9 +10,7 @@ from __future__ import annotations
 # (The checkpointer is installed under build/peers alone.)
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage
@@ -25,14 +23,13 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.peers import wire
-from benchmarks.peers.children import Child, python_module
-from benchmarks.peers.database import CONNECTIONS, Database, pool_of, write
+from benchmarks.peers.database import CONNECTIONS, pool_of, write
 from benchmarks.peers.peer import About
+from benchmarks.peers.wired import WiredPeer
 from benchmarks.peers.work import Call, Plan
-from motet.platform.ports import free_port
 
 
-class LanggraphPeer:
+class LanggraphPeer(WiredPeer):
     """One worker process beside PostgreSQL."""
 
     about = About(
@@ -47,48 +44,7 @@ class LanggraphPeer:
             "worker": f"one process, {CONNECTIONS} further connections for tools; plans reach it over a local socket",
         },
     )
-    schema = "public"
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.database: Database | None = None
-        self.worker: Child | None = None
-        self.wire: wire.Wire | None = None
-
-    async def start(self, directory: Path) -> None:
-        """Starts PostgreSQL and the worker, which makes the tables of checkpoints."""
-        self.database = Database(directory / "postgres")
-        self.url = self.database.url
-        port = free_port()
-        command = python_module("benchmarks.peers.langgraph_peer", self.url, str(port))
-        self.worker = Child("worker", command, directory, partial(wire.listens, port), {})
-        await self.worker.start()
-        self.wire = wire.Wire(port)
-        self.wire.open()
-
-    async def run(self, plan: Plan) -> Sequence[str | None]:
-        """One thread."""
-        assert self.wire is not None
-        return await self.wire.run(plan)
-
-    async def kill_worker(self) -> None:
-        """The process; whoever waits asks again."""
-        assert self.worker is not None
-        await self.worker.kill()
-        await self.worker.start()
-
-    async def stop(self) -> None:
-        """Stops all."""
-        if self.wire is not None:
-            await self.wire.close()
-        if self.worker is not None:
-            await self.worker.kill()
-        if self.database is not None:
-            self.database.close()
-
-    def versions(self) -> Mapping[str, str]:
-        """Nothing but packages."""
-        return {}
+    worker_module = "benchmarks.peers.langgraph_peer"
 
 
 def to_tools(state: MessagesState) -> list[Send]:
