@@ -25,20 +25,19 @@ from motet.testing.watching import Watch, WatchedToolset
 from motet.tools import held
 from motet.tools.answers import Answer, Answers
 from motet.tools.calling import call_tool
-from motet.tools.context import Context
 from motet.tools.contract import Contract
 from motet.tools.ending import succeeded
 from motet.tools.event_loop import EventLoopThread
 from motet.tools.host import Host, declaration
 from motet.tools.inside import Inside
-from motet.tools.intents import Left, token_of
+from motet.tools.intents import Left
 from motet.tools.log_time import LogTime
 from motet.tools.outside import Ended, Outside
 from motet.tools.running import Running
 from motet.tools.time_limit import Overdue
 from motet.tools.tool import Tool
 from motet.tools.toolset import Toolset
-from motet.tools.versions import InMemory, Versions, Writer
+from motet.tools.versions import InMemory
 from motet.tools.work import Work
 from motet.tools.workers import Workers
 
@@ -160,24 +159,9 @@ class InsideInMemory(Inside):
     def one(self, received: Received, call: Invocation, running: Running) -> FinishedCall:
         """Runs one call. The clock is held, so nobody looks at its time."""
         source = received.record
-        carried = {one.resource: one.version for one in call.expected_versions}
-        writer = Writer(source.meta.tenant, source.plan_id, call.index, call.key, received.timestamp_ms)
-        versions = Versions(self.rows.versions, writer, carried)
-        context = Context(
-            key=call.key,
-            tenant=source.meta.tenant,
-            domain=source.meta.domain,
-            plan_id=source.plan_id,
-            call_index=call.index,
-            attempt=call.attempt,
-            agent=source.agent,
-            fencing_token=token_of(self.opening.epoch, call.attempt),
-            traceparent=source.meta.traceparent,
-            transaction=None if self.opening.connection is self.tokens else self.opening.connection,
-            running=running,
-            versions=versions,
-            leases=held.tokens_of(call.leases),
-        )
+        versions = self.versions(received, call, self.rows.versions)
+        transaction = None if self.opening.connection is self.tokens else self.opening.connection
+        context = self.context(source, call, running, versions, transaction)
         tool = self.toolset.find(call.tool, call.contract_version)
         held.check(self.tokens, () if tool is None else tool.leases, call, source.meta)
         versions.check_carried()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
 from motet.chassis import guard
 from motet.chassis.service import Opening, Received
 from motet.personal.sealing import Keys, Sealer
-from motet.records import FinishedCall, Invocation
+from motet.records import FinishedCall, Invocation, InvokeCalls
 from motet.tools import held
 from motet.tools.calling import call_tool
 from motet.tools.context import Context
@@ -22,7 +22,7 @@ from motet.tools.intents import token_of
 from motet.tools.running import Running
 from motet.tools.time_limit import Overdue, time_limit
 from motet.tools.toolset import Toolset
-from motet.tools.versions import InRows, VersionConflict, Versions, Writer
+from motet.tools.versions import InRows, Kept, VersionConflict, Versions, Writer
 
 # PostgreSQL ends a session that idles in a transaction for 10 s.
 LONGEST_SECONDS: Final = 8.0
@@ -95,24 +95,8 @@ class Inside:
     def one(self, received: Received, call: Invocation, running: Running) -> FinishedCall:
         """Runs one call within its time. Whatever the tool raises goes through."""
         source, seconds = received.record, self.limit(call)
-        tenant, carried = source.meta.tenant, {one.resource: one.version for one in call.expected_versions}
-        writer = Writer(tenant, source.plan_id, call.index, call.key, received.timestamp_ms)
-        versions = Versions(InRows(self.opening.connection), writer, carried)
-        context = Context(
-            key=call.key,
-            tenant=tenant,
-            domain=source.meta.domain,
-            plan_id=source.plan_id,
-            call_index=call.index,
-            attempt=call.attempt,
-            agent=source.agent,
-            fencing_token=token_of(self.opening.epoch, call.attempt),
-            traceparent=source.meta.traceparent,
-            transaction=self.opening.connection,
-            running=running,
-            versions=versions,
-            leases=held.tokens_of(call.leases),
-        )
+        versions = self.versions(received, call, InRows(self.opening.connection))
+        context = self.context(source, call, running, versions, self.opening.connection)
         began = time.monotonic()
         with time_limit(seconds):
             tool = self.toolset.find(call.tool, call.contract_version)
@@ -124,6 +108,38 @@ class Inside:
             *(end.index, end.key, end.attempt, end.outcome, end.result, end.error, end.retry, end.delay_seconds),
             running.spent,
             int((time.monotonic() - began) * 1_000),
+        )
+
+    @staticmethod
+    def versions(received: Received, call: Invocation, kept: Kept) -> Versions:
+        """What the call may read and write of versions, and those that it carries."""
+        source, carried = received.record, {one.resource: one.version for one in call.expected_versions}
+        writer = Writer(source.meta.tenant, source.plan_id, call.index, call.key, received.timestamp_ms)
+        return Versions(kept, writer, carried)
+
+    def context(
+        self,
+        source: InvokeCalls,
+        call: Invocation,
+        running: Running,
+        versions: Versions,
+        transaction: psycopg.Connection[Any] | None,
+    ) -> Context:
+        """What the tool learns of its call."""
+        return Context(
+            key=call.key,
+            tenant=source.meta.tenant,
+            domain=source.meta.domain,
+            plan_id=source.plan_id,
+            call_index=call.index,
+            attempt=call.attempt,
+            agent=source.agent,
+            fencing_token=token_of(self.opening.epoch, call.attempt),
+            traceparent=source.meta.traceparent,
+            transaction=transaction,
+            running=running,
+            versions=versions,
+            leases=held.tokens_of(call.leases),
         )
 
     def limit(self, call: Invocation) -> float:
