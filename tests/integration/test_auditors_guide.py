@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # not in its 
 import servers
 from guide import typed
 from motet.client import Client, read_plan_file
+from motet.client.sending import Sending, SubmitFailed
 from motet.platform.ports import free_port
 from terminal import terminal
 from world import World, with_topics
@@ -31,6 +34,8 @@ PAGE: Final = (ROOT / "docs" / "auditing.md").read_text()
 TOOLS: Final = ROOT / "examples" / "greeting_tools.py"
 PLAN: Final = ROOT / "examples" / "plan.yaml"
 SECONDS: Final = 30.0
+CLIENTS: Final = 24
+COMMANDS: Final = "motet.commands"
 # A second listener that asks for a login, and an authorizer. Who comes by the first one, such as the services here, may do everything.
 BROKER: Final = """
 listeners=LOGIN://127.0.0.1:{port}
@@ -118,3 +123,35 @@ def test_an_auditor_needs_to_read_and_nothing_more(
         assert "motet:" in shell.run("MOTET_KAFKA_PROPERTIES= motet audit")
     finally:
         shell.close()
+
+
+def keep(told: list[tuple[str | None, str | None]], place: str | None, reason: str | None) -> None:
+    """What became of a record."""
+    told.append((place, reason))
+
+
+@pytest.mark.timeout(240)
+def test_each_client_that_may_not_write_is_told_so(
+    guarded: Guarded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever its producer gives up, before or after a record was handed to it; once a lock stayed taken then, or 30 s passed."""
+    (tmp_path / "login.properties").write_text(LOGIN.format(password=PASSWORD).lstrip())
+    (tmp_path / "login.properties").chmod(0o600)
+    monkeypatch.setenv("MOTET_KAFKA_PROPERTIES", str(tmp_path / "login.properties"))
+    over = threading.Event()
+    # The moments at which threads take turns are what it depends on.
+    busy = threading.Thread(target=lambda: any(iter(lambda: int(over.is_set()), 1)))
+    busy.start()
+    try:
+        for number in range(CLIENTS):
+            sending, told = Sending(guarded.kafka), list[tuple[str | None, str | None]]()
+            if number % 2:
+                sending.poll(number / 50)
+            sending.give(COMMANDS, b"nobody/main", b"", partial(keep, told))
+            with pytest.raises(SubmitFailed, match="authorization failed"):
+                sending.flush()
+            assert [place for place, _ in told] == [None]
+            assert "authorization failed" in str(told)
+    finally:
+        over.set()
+        busy.join()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from motet.chaos.profile import PROFILES, scripts
 from motet.chaos.proxy import FINE, Framing, Network, PostgresFraming, Proxy, Weather, is_commit, is_produce
-from motet.platform.ports import free_port
 
 LONG = 5.0
 SHORT = 0.3
@@ -84,7 +83,7 @@ class Echo:
 def through(*, kafka: bool) -> Iterator[tuple[Echo, Proxy, Network, socket.socket]]:
     """A client that reaches such a server through the network."""
     echo = Echo()
-    proxy = Proxy(free_port(), echo.port, kafka=kafka)
+    proxy = Proxy(echo.port, kafka=kafka)
     with closing(echo.socket), Network(proxy) as network, socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.settimeout(LONG)
         yield echo, proxy, network, client
@@ -122,7 +121,7 @@ def test_records_that_are_sent_twice_are_answered_once() -> None:
     echo = Echo()
     with closing(echo.socket):
         listening = socket.create_server(("127.0.0.1", 0))
-        proxy = Proxy(free_port(), listening.getsockname()[1], kafka=True)
+        proxy = Proxy(listening.getsockname()[1], kafka=True)
         with Network(proxy), socket.create_connection(("127.0.0.1", proxy.port)) as client, closing(listening):
             client.settimeout(LONG)
             server, _ = listening.accept()

@@ -202,10 +202,12 @@ class Link:
 
 
 class Proxy:
-    """A port that leads to a server."""
+    """A port that leads to a server. It is taken at once: a free one that is only known could be somebody else's by the time that it is used."""
 
-    def __init__(self, port: int, target: int, *, kafka: bool) -> None:
-        self.port, self.target, self.kafka = port, target, kafka
+    def __init__(self, target: int, *, kafka: bool) -> None:
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.listening.getsockname()[1]
+        self.target, self.kafka = target, kafka
         self.weather = FINE
         self.links: set[Link] = set()
         # So often its weather did something to a frame of a kind.
@@ -251,11 +253,7 @@ class Network:
     async def serve(self) -> None:
         """Until it is over; then every connection ends with it."""
         over = asyncio.Event()
-        try:
-            servers = [await asyncio.start_server(one.accept, "127.0.0.1", one.port) for one in self.proxies]
-        except OSError as error:
-            self.ready.set_exception(error)
-            return
+        servers = [await asyncio.start_server(one.accept, sock=one.listening) for one in self.proxies]
         self.ready.set_result((asyncio.get_running_loop(), over))
         await over.wait()
         for server in servers:

@@ -204,27 +204,23 @@ def staged(directory: Path, core: Sequence[ServiceSpec], report: Callable[[str],
         raise ConfigurationError(f"{', '.join(given)}: chaos breaks servers, so it starts its own; run it without")
     remove(directory)
     directory.mkdir(parents=True)
-    taken: set[int] = set()
-    for _ in range(3):
-        taken.add(free_port(frozenset(taken)))
-    listen, kafka_port, postgres_port = sorted(taken)
-    (directory / "kafka.properties").write_text(LISTENER.format(listen=listen, advertise=kafka_port))
     report("starting empty servers")
     with ExitStack() as stack:
+        kafka, postgres = Proxy(free_port(), kafka=True), Proxy(0, kafka=False)
+        network = stack.enter_context(Network(kafka, postgres))
+        (directory / "kafka.properties").write_text(LISTENER.format(listen=kafka.target, advertise=kafka.port))
         stack.callback(remove, directory)
         volumes = {name: stack.enter_context(mounted(directory / name)) for name in DISKS}
         platform = Platform.up(directory, [], lifetime="caller")
         stack.callback(platform.down)
         url = urlsplit(platform.addresses.postgres)
-        kafka = Proxy(kafka_port, listen, kafka=True)
-        postgres = Proxy(postgres_port, url.port or 5432, kafka=False)
-        network = stack.enter_context(Network(kafka, postgres))
+        postgres.target = url.port or 5432
         (directory / "witness").mkdir()
         witness = Witness.start(directory / "witness")
         stack.callback(witness.stop)
         environment = {
-            "MOTET_KAFKA_BOOTSTRAP": f"127.0.0.1:{kafka_port}",
-            "MOTET_POSTGRES_URL": urlunsplit(url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{postgres_port}")),
+            "MOTET_KAFKA_BOOTSTRAP": f"127.0.0.1:{kafka.port}",
+            "MOTET_POSTGRES_URL": urlunsplit(url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{postgres.port}")),
             "MOTET_SESSION_TIMEOUT_MS": str(int(SESSION_SECONDS * 1_000)),
             "WITNESS_URL": witness.url,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from motet.chassis.errors import MotetError
 from motet.chassis.kafka_login import reaching
 
 FLUSH_SECONDS: Final = 30.0
+# So often a wait looks whether the producer has given up meanwhile.
+LOOK_SECONDS: Final = 1.0
 FULL_SECONDS: Final = 0.1
 # librdkafka writes what is fatal to standard error, whatever it is told; where a person reads, the sentence of the command is enough.
 SILENT: Final = logging.getLogger("motet.client.kafka")
@@ -29,15 +32,15 @@ class SubmitFailed(MotetError):
 class Sending:
     """Hands records to Kafka; usable from several threads.
 
-    What is fatal to a producer, such as a login that may not write, confluent-kafka raises from whatever is called next, and the callbacks of
-    what was on its way fail in it; so each of those is told here.
+    What is fatal to a producer, such as a login that may not write, confluent-kafka raises from whatever is called next, be it the first thing
+    that a callback calls: that may be done, and raise all the same. A lock taken there stayed locked. So nothing here takes one (what is done
+    to `under_way` is one step of the interpreter each), and each record that was on its way is told what was fatal.
     """
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         SILENT.addHandler(logging.NullHandler())
         SILENT.propagate = False
-        self.lock = threading.Lock()
         self.numbers = itertools.count()
         self.under_way: dict[int, Told] = {}
         # Why nothing is taken any more, once that is so.
@@ -57,10 +60,14 @@ class Sending:
     def give(self, topic: str, key: bytes, value: bytes, told: Told) -> None:
         """Hands a record over; waits where too much is under way. `told` is called once, on whatever thread."""
         number = next(self.numbers)
-        with self.lock:
-            self.under_way[number] = told
+        self.under_way[number] = told
 
         def delivered(error: KafkaError | None, message: Any) -> None:
+            try:
+                # What is fatal is raised here, if at all, and not where a record is being told its end.
+                threading.get_ident()
+            except SystemError as fatal:
+                self.give_up(fatal)
             if error is None:
                 self.end(number, f"{message.topic()}:{message.partition()}:{message.offset()}", None)
             else:
@@ -87,27 +94,28 @@ class Sending:
 
     def flush(self) -> None:
         """Waits until Kafka has everything. Raises SubmitFailed where it does not take it."""
-        try:
-            left = self.producer.flush(FLUSH_SECONDS)
-        except (KafkaException, SystemError) as error:
-            raise SubmitFailed(f"Kafka did not take the command: {self.give_up(error)}") from error
+        deadline, left = time.monotonic() + FLUSH_SECONDS, 1
+        while left and not self.fatal and time.monotonic() < deadline:
+            try:
+                left = self.producer.flush(LOOK_SECONDS)
+            except (KafkaException, SystemError) as error:
+                self.give_up(error)
+        # What is handed over in the moment in which a producer gives up stays with it.
+        if self.fatal:
+            raise SubmitFailed(f"Kafka did not take the command: {self.fatal}")
         if left:
             raise SubmitFailed(f"Kafka at {self.bootstrap} did not take every command within {FLUSH_SECONDS:g} s")
 
     def end(self, number: int, place: str | None, reason: str | None) -> None:
         """Tells how a record ended, once."""
-        with self.lock:
-            told = self.under_way.pop(number, None)
+        told = self.under_way.pop(number, None)
         if told is not None:
             told(place, reason)
 
-    def give_up(self, error: BaseException) -> str:
-        """Nothing that is under way arrives any more; the reason."""
+    def give_up(self, error: BaseException) -> None:
+        """Nothing that is under way arrives any more."""
         fatal = error if isinstance(error, KafkaException) else error.__cause__
         reason = str(fatal.args[0].str()) if isinstance(fatal, KafkaException) else str(error)
-        with self.lock:
-            self.fatal = self.fatal or reason
-            left = list(self.under_way)
-        for number in left:
-            self.end(number, None, reason)
-        return reason
+        self.fatal = self.fatal or reason
+        for number in list(self.under_way):
+            self.end(number, None, self.fatal)
