@@ -24,7 +24,7 @@ from typing import Any, Final
 from mypyc.build import mypycify
 from setuptools import setup
 
-from motet.chassis.avro_reading import module_of, text_of
+from motet.chassis import avro_reading, avro_text, avro_writing
 from motet.chassis.codec import newest_schemas, parse
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -40,7 +40,10 @@ MODULES: Final = (
 # What reads whole logs. It decides nothing, and takes as long to compile again: who asks for a compiler that is done sooner does without.
 READING: Final = (
     "motet/audit/*.py",
-    *(f"motet/chassis/{name}.py" for name in ("avro_readers", "avro_reading", "log_reader")),
+    *(
+        f"motet/chassis/{name}.py"
+        for name in ("avro_functions", "avro_reading", "avro_text", "avro_writing", "log_reader")
+    ),
 )
 # Records of which every call has some. What reads them is long: all of them would take a compiler ten minutes.
 MOST: Final = (
@@ -53,8 +56,15 @@ MOST: Final = (
     "PlanEnded",
     "Merged",
 )
-# What reads them, written out for the compiler; it is made when it is met otherwise.
-READERS: Final = Path("motet") / "chassis" / "avro_readers.py"
+# What reads and writes them, written out for the compiler; it is made when it is met otherwise.
+FUNCTIONS: Final = Path(*avro_text.COMPILED.split(".")).with_suffix(".py")
+HEAD: Final = f'''"""Written by `deploy/compiling.py` for the schemas that Motet ships."""
+
+from typing import Any
+
+{avro_reading.IMPORTS}
+from motet.chassis.avro_text import DOUBLE, FLOAT
+{avro_writing.IMPORTS}'''
 COMPILERS: Final = ("cc", "gcc", "clang")
 LEVEL: Final = "MOTET_COMPILE_LEVEL"
 HIGHEST: Final = "3"
@@ -74,7 +84,7 @@ def compile_in(directory: Path) -> None:
     with chdir(directory):
         level, wanted = os.environ.get(LEVEL, HIGHEST), MODULES
         if level != SOONEST:
-            READERS.write_text(module_of(texts_of_shipped()), encoding="utf-8")
+            FUNCTIONS.write_text(avro_text.module_of(HEAD, texts_of_shipped()), encoding="utf-8")
             wanted += READING
         files = sorted(str(file) for pattern in wanted for file in Path().glob(pattern) if file.name != "__init__.py")
         config = [
@@ -96,12 +106,11 @@ def compile_in(directory: Path) -> None:
 
 
 def texts_of_shipped() -> Iterator[str]:
-    """The functions that read the records of which there are most."""
+    """The functions that read and write the records of which there are most."""
     for name, text in newest_schemas().items():
         if name.rpartition(".")[2] in MOST:
-            written = text_of(parse(json.loads(text)), None)
-            if written is not None:
-                yield written
+            schema = parse(json.loads(text))
+            yield from filter(None, (avro_reading.text_of(schema, None), avro_writing.text_of(schema)))
 
 
 def build(arguments: list[str], level: str) -> None:

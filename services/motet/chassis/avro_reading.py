@@ -9,40 +9,20 @@ Encoding and resolution of schemas are those of the Avro specification, 1.12.
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import cache
-from importlib import import_module
+from collections.abc import Callable
 from io import BytesIO
-from itertools import count
 from typing import Any, Final
 
 import fastavro
 
+from motet.chassis.avro_text import DOUBLE, FLOAT, PRIMITIVES, Differs, Text, function, kind_of, resolved
+
 Read = Callable[[bytes, int], tuple[Any, int]]
 
-COMPILED: Final = "motet.chassis.avro_readers"
 HEAD: Final = "def read(b: bytes, i: int) -> tuple[Any, int]:"
-MODULE: Final = '''"""Written by `motet.chassis.avro_reading` for the schemas that Motet ships."""
-
-from typing import Any
-
-from motet.chassis.avro_reading import DOUBLE, FLOAT, Read, more
-
-unpack_double = DOUBLE.unpack_from
-unpack_float = FLOAT.unpack_from'''
-
+IMPORTS: Final = "from motet.chassis.avro_reading import more"
 LONG_BITS: Final = 64
 BYTE: Final = 7
-DOUBLE: Final = struct.Struct("<d")
-FLOAT: Final = struct.Struct("<f")
-PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "bytes"})
-
-
-class Differs(Exception):
-    """The schemas differ in a way that is not written out here."""
 
 
 def reader(written: Any, own: Any) -> Read:
@@ -55,7 +35,8 @@ def reader(written: Any, own: Any) -> Read:
     text = text_of(written, own)
     if text is None:
         return by_fastavro(written, own)
-    return ready().get(digest(text)) or made(text)
+    read: Read = function(text, {"Any": Any, "more": more, "DOUBLE": DOUBLE, "FLOAT": FLOAT})
+    return read
 
 
 def text_of(written: Any, own: Any) -> str | None:
@@ -65,43 +46,6 @@ def text_of(written: Any, own: Any) -> str | None:
         return making.text(making.value(written, written if own is None else own))
     except Differs:
         return None
-
-
-def digest(text: str) -> str:
-    """What a function's text is known by."""
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-@cache
-def ready() -> Mapping[str, Read]:
-    """Functions of the schemas that we ship, by their texts' digests: where the package was compiled, they were as well."""
-    try:
-        module = import_module(COMPILED)
-    except ModuleNotFoundError:
-        return {}
-    found: Mapping[str, Read] = module.READERS
-    return found
-
-
-def made(text: str) -> Read:
-    """The function of a text."""
-    known: dict[str, Any] = {
-        "Any": Any,
-        "more": more,
-        "unpack_double": DOUBLE.unpack_from,
-        "unpack_float": FLOAT.unpack_from,
-    }
-    exec(text, known)  # noqa: S102  the text is made of schemas of ours, names and all are quoted
-    read: Read = known["read"]
-    return read
-
-
-def module_of(texts: Iterable[str]) -> str:
-    """A module with the functions of texts, for a compiler."""
-    functions = {digest(text): text for text in texts}
-    named = [text.replace("def read(", f"def read_{number}(", 1) for number, text in enumerate(functions.values())]
-    table = ", ".join(f'"{key}": read_{number}' for number, key in enumerate(functions))
-    return "\n\n\n".join([MODULE, *named, f"READERS: dict[str, Read] = {{{table}}}\n"])
 
 
 def by_fastavro(written: Any, own: Any) -> Read:
@@ -130,37 +74,18 @@ def more(data: bytes, place: int, first: int) -> tuple[int, int]:
     return number, place
 
 
-class Making:
-    """The text of a function, line by line. `b` are the bytes, `i` is the place, `n` the number read last."""
+class Making(Text):
+    """The text of a function. `b` are the bytes, `i` is the place, `n` the number read last."""
 
     def __init__(self) -> None:
-        self.lines = [HEAD]
-        self.depth = 1
-        self.numbers = count()
-        # Types by name, of those who write and of ours; the names that are being written out.
+        super().__init__(HEAD)
+        # Types by name, of those who write and of ours.
         self.written: dict[str, Any] = {}
         self.own: dict[str, Any] = {}
-        self.within: list[str] = []
 
     def text(self, result: str) -> str:
         """The function's text, whole."""
         return "\n".join([*self.lines, f"    return {result}, i"])
-
-    def line(self, text: str) -> None:
-        """One more line."""
-        self.lines.append("    " * self.depth + text)
-
-    @contextmanager
-    def under(self, text: str) -> Iterator[None]:
-        """A line, and what stands indented under it."""
-        self.line(text)
-        self.depth += 1
-        yield
-        self.depth -= 1
-
-    def name(self) -> str:
-        """A name that nothing has yet."""
-        return f"v{next(self.numbers)}"
 
     # -- values ------------------------------------------------------------------------------------------------------------
 
@@ -197,7 +122,7 @@ class Making:
                 self.number()
                 self.line(f"{name} = (n >> 1) ^ -(n & 1)")
             case "double" | "float":
-                self.line(f"({name},) = unpack_{kind}(b, i); i += {8 if kind == 'double' else 4}")
+                self.line(f"({name},) = {kind.upper()}.unpack_from(b, i); i += {8 if kind == 'double' else 4}")
             case "string" | "bytes":
                 self.size()
                 self.line(f"j = i + (n >> 1); {name} = b[i:j]{'.decode()' if kind == 'string' else ''}; i = j")
@@ -286,26 +211,6 @@ class Making:
                 raise Differs
         self.own.update({name: one for name, one in self.written.items() if name not in self.own})
         return written
-
-
-def kind_of(schema: Any) -> str:
-    """The type of a schema that is no union."""
-    return str(schema["type"] if isinstance(schema, dict) else schema)
-
-
-def resolved(schema: Any, names: dict[str, Any]) -> Any:
-    """A schema, or that which a name stands for; what has a name is noted."""
-    if isinstance(schema, str):
-        if schema in PRIMITIVES:
-            return schema
-        if schema not in names:
-            raise Differs
-        return names[schema]
-    if "name" in schema:
-        names[schema["name"]] = schema
-    elif isinstance(schema["type"], (dict, list)):
-        raise Differs
-    return schema
 
 
 def branch_of(schema: Any, names: dict[str, Any]) -> str:

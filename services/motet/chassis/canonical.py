@@ -42,12 +42,11 @@ def canonical_json(value: object) -> str:
 
 def digest(*parts: str | bytes) -> str:
     """SHA-256 in hex over the parts, each with its length before it, so that two lists of parts never share their bytes."""
-    hasher = hashlib.sha256()
+    whole: list[bytes] = []
     for part in parts:
         data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
-        hasher.update(len(data).to_bytes(8, "big"))
-        hasher.update(data)
-    return hasher.hexdigest()
+        whole += (len(data).to_bytes(8, "big"), data)
+    return hashlib.sha256(b"".join(whole)).hexdigest()
 
 
 def sha256_text(text: str) -> str:

@@ -14,6 +14,7 @@ from fastavro.schema import SchemaParseException, to_parsing_canonical_form
 
 from motet.catalog.location import schemas_directory
 from motet.chassis.avro_reading import Read, reader
+from motet.chassis.avro_writing import Write, writer
 from motet.chassis.errors import Undecodable
 from motet.records import RECORDS, Record
 
@@ -95,20 +96,19 @@ class Codec:
     def __init__(self, schemas: Schemas) -> None:
         self.schemas = schemas
         self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
-        self.prefixes: dict[tuple[str, str], bytes] = {}
+        self.writers: dict[tuple[str, str], tuple[bytes, Write]] = {}
         self.readers: dict[int, tuple[Any, Read, type[Record]]] = {}
         self.by_prefix: dict[bytes, tuple[Read, type[Record]]] = {}
 
     def encode(self, topic: str, record: Record) -> bytes:
-        """A record's bytes for a topic."""
+        """A record's bytes for a topic. Raises ValueError for what its schema has no place for."""
         place = (topic, record.FULL_NAME)
-        prefix = self.prefixes.get(place)
-        if prefix is None:
-            prefix = self.prefixes[place] = PREFIX.pack(MAGIC, self.schemas.schema_id(*place))
-        buffer = BytesIO()
-        buffer.write(prefix)
-        fastavro.schemaless_writer(buffer, self.own[record.FULL_NAME], record.to_avro())
-        return buffer.getvalue()
+        found = self.writers.get(place)
+        if found is None:
+            prefix = PREFIX.pack(MAGIC, self.schemas.schema_id(*place))
+            found = self.writers[place] = prefix, writer(self.own[record.FULL_NAME])
+        prefix, write = found
+        return write(prefix, record)
 
     def decode(self, value: bytes | None, without: Sequence[str] = ()) -> Record:
         """The record in a message's value; lists `without` which it is wanted are empty. Raises Undecodable; RegistryUnavailable passes through."""

@@ -20,7 +20,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from motet.chassis import code_version, crashpoints, database, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
-from motet.chassis.consuming import consumer_settings, group_offsets, take_messages
+from motet.chassis.consuming import consumer_settings, take_messages
 from motet.chassis.endings import DATABASE, OURS, lead_to_an_end
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.gathering import Gathering
@@ -36,7 +36,8 @@ from motet.chassis.tenure import Tenure
 
 IDLE_SECONDS: Final = 0.1
 BUSY_SECONDS: Final = 0.003
-COVER_SECONDS: Final = 0.05
+# Each is a record that the broker writes. What was not covered yet is published again by a next owner, and dropped as a repeat.
+COVER_SECONDS: Final = 0.2
 TIDY_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 STOP_SECONDS: Final = 10.0
@@ -66,12 +67,13 @@ class Loop:
         self.tenures: dict[int, Tenure] = {}
         self.jobs = Jobs(service.jobs, self.partitions, settings.replica, self.log)
         self.due: dict[int, float] = {}
+        self.covered_at = 0.0
         self.marked: dict[int, str] = {}
         self.untold = False  # shards were claimed, and nobody was told that they are ready
         self.stopping = False
         self.gathering = Gathering(service.gather_seconds)
         self.connect()
-        told = consumer_settings(service.name, settings) | {"on_commit": self.committed}
+        told = consumer_settings(service.name, settings, service.patience_seconds) | {"on_commit": self.committed}
         self.consumer = Consumer(told, logger=self.kafka_log)
         self.consumer.subscribe(list(self.topics), on_assign=self.assigned, on_revoke=self.revoked, on_lost=self.lost)
 
@@ -297,15 +299,14 @@ class Loop:
             self.publisher.poll(0.01)
 
     def cover(self, now: float) -> None:
-        """Commits the group's offsets, with the outbox position as metadata, up to what the broker has whole."""
-        for number, tenure in self.tenures.items():
-            if now - tenure.covered_at < COVER_SECONDS:
-                continue
-            sent = self.publisher.take_covered(number)
-            if sent is not None:
-                self.reach("acknowledged")
-                tenure.covered_at = now
-                self.consumer.commit(offsets=group_offsets(number, sent.offsets, sent.position), asynchronous=True)
+        """Commits the group's offsets, with the outbox position as metadata, up to what the broker has whole: all shards' at once."""
+        if now - self.covered_at < COVER_SECONDS:
+            return
+        offsets = self.publisher.take_covered(self.tenures)
+        if offsets:
+            self.reach("acknowledged")
+            self.covered_at = now
+            self.consumer.commit(offsets=offsets, asynchronous=True)
 
     def committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """The group's commit was answered."""
@@ -384,10 +385,9 @@ class Loop:
         """Everything acknowledged and the group's offsets committed, as far as the deadline allows."""
         try:
             self.publisher.drain(deadline)
-            for number in self.tenures:
-                sent = self.publisher.take_covered(number)
-                if sent is not None:
-                    self.consumer.commit(offsets=group_offsets(number, sent.offsets, sent.position), asynchronous=False)
+            offsets = self.publisher.take_covered(self.tenures)
+            if offsets:
+                self.consumer.commit(offsets=offsets, asynchronous=False)
         except (ProducerLost, KafkaException) as error:
             self.log.warning("not settled", reason=str(error))
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from motet.chassis.consuming import group_offsets
 from motet.chassis.errors import MotetError
 from motet.chassis.hop import Row
 from motet.chassis.kafka_login import reaching
@@ -116,13 +117,15 @@ class Publisher:
             self.poll(0.05)
         return not self.unacknowledged
 
-    def take_covered(self, shard: int) -> Sent | None:
-        """The newest hop of a shard that the broker has whole, once."""
-        progress = self.progress.get(shard)
-        if progress is None or progress.covered is None:
-            return None
-        covered, progress.covered = progress.covered, None
-        return covered
+    def take_covered(self, shards: Iterable[int]) -> list[TopicPartition]:
+        """How far the broker has whole what shards said, as offsets that the group commits; each once."""
+        offsets: list[TopicPartition] = []
+        for shard in shards:
+            progress = self.progress.get(shard)
+            if progress is not None and progress.covered is not None:
+                covered, progress.covered = progress.covered, None
+                offsets += group_offsets(shard, covered.offsets, covered.position)
+        return offsets
 
     def forget(self, shard: int) -> None:
         """The shard is given up; what is on its way may still arrive, and is dropped as a repeat where it does."""

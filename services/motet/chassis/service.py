@@ -185,6 +185,8 @@ class Service:
     jobs: tuple[Job, ...] = ()
     # So long records may gather after a hop that told nobody anything: each hop has a price, and where nobody waits it buys nothing.
     gather_seconds: float = 0.0
+    # So long the broker lets records gather for a service for whose next record nobody ever waits; it fetches that much less often.
+    patience_seconds: float = 0.0
     # The newest version of the rules that it decides by. The journal says which one a batch was decided by.
     rules: int = 1
     # The version of code that is no part of the package, such as a toolset's.

@@ -22,7 +22,6 @@ class Tenure:
     handler: Handler
     cautious: int = 0
     paused: frozenset[str] = frozenset()
-    covered_at: float = 0.0
     tidied_at: float = 0.0
     tidied_to: int = 0
     covered_to: int = 0

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from motet.chassis.consuming import WAIT_MS
 from motet.chassis.errors import MotetError
 from motet.chassis.kafka_login import reaching
 from motet.chassis.message import Message
@@ -53,7 +54,7 @@ class Tail:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
-                "fetch.wait.max.ms": 20,
+                "fetch.wait.max.ms": WAIT_MS,
                 "check.crcs": True,
                 "log_level": 0,
             }

@@ -163,9 +163,9 @@ class Host(Inert):
         elif not is_answered_by(self.opening.service, record):
             self.leave(record, received.timestamp_ms)
         elif isinstance(record, SubmitPlan):
-            if not self.known(record, plan_id_of(record), received, hop):
+            if not self.known(record, received, hop):
                 self.submit(record, received, hop, telling)
-        elif not self.known(record, getattr(record, "plan_id", ""), received, hop):
+        elif not self.known(record, received, hop):
             self.direct(record, received, hop, telling)
 
     def hear(self, received: Received, hop: Hop, telling: Telling) -> None:
@@ -213,7 +213,7 @@ class Host(Inert):
 
     # -- commands ----------------------------------------------------------------------------------------------------------
 
-    def known(self, command: Command, plan_id: str, received: Received, hop: Hop) -> bool:
+    def known(self, command: Command, received: Received, hop: Hop) -> bool:
         """Whether a command's key was used before: then it is answered here, again or with a refusal."""
         known = self.commands.find(key_of(command), received.timestamp_ms)
         if known is None:
@@ -237,7 +237,7 @@ class Host(Inert):
             f"idempotency key {self.short(command.idempotency_key)!r} was used for {what} with other content; "
             "something new needs a new key"
         )
-        self.refuse(command, plan_id, (Reason("KEY_REUSED", message, None),), received, hop)
+        self.refuse(command, plan_named(command), (Reason("KEY_REUSED", message, None),), received, hop)
         return True
 
     def leave(self, command: Command, now: int) -> None:
@@ -257,7 +257,8 @@ class Host(Inert):
 
     def submit(self, command: SubmitPlan, received: Received, hop: Hop, telling: Telling) -> None:
         """Answers a new plan: rejected or admitted."""
-        plan_id, content = plan_id_of(command), command_digest(command)
+        content = command_digest(command)
+        plan_id = plan_id_of(command, content)
         size, now = len(received.value), received.timestamp_ms
         plan = admit(command, plan_id, size, self.schedule.board.contracts, self.limits, now, hop.rules)
         refusal = None
@@ -349,14 +350,18 @@ class Host(Inert):
             return False
         if not is_answered_by(self.opening.service, command):
             return True
-        plan_id = plan_id_of(command) if isinstance(command, SubmitPlan) else getattr(command, "plan_id", "")
-        self.refuse(command, plan_id, (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
+        self.refuse(command, plan_named(command), (Reason("HANDLING_FAILED", reason[:2_000], None),), received, hop)
         return True
 
 
 def is_answered_by(service: str, command: Command | None) -> bool:
     """Whether a service is the one that answers a command."""
     return answers(command) == service
+
+
+def plan_named(command: Command) -> str:
+    """The plan that a command is about; empty if it is about none."""
+    return plan_id_of(command) if isinstance(command, SubmitPlan) else getattr(command, "plan_id", "")
 
 
 def key_of(asked: Command | Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from motet.chassis.canonical import compact, digest
 from motet.modes import named
@@ -16,6 +17,7 @@ NOT_ASKED = ("idempotency_key", "tenant", "domain", "correlation_id", "tracepare
 UNKNOWN = ("unknown_resources", "unknown_seconds")
 
 
+@lru_cache(maxsize=8_192)
 def key_digest(tenant: str, domain: str, idempotency_key: str) -> str:
     """An idempotency key within its tenant and domain: 64 hex digits."""
     return digest(tenant, domain, idempotency_key)
@@ -69,10 +71,13 @@ def plain(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def plan_id_of(command: SubmitPlan) -> str:
-    """A plan's id, 32 characters: derived from key and content, so that a refused reuse of a key has an id of its own."""
+def plan_id_of(command: SubmitPlan, content: str | None = None) -> str:
+    """A plan's id, 32 characters: derived from key and content, so that a refused reuse of a key has an id of its own.
+
+    `content` is the command's digest, where it is known already.
+    """
     key = key_digest(command.tenant, command.domain, command.idempotency_key)
-    return named(digest(key, command_digest(command)), command.mode)
+    return named(digest(key, content or command_digest(command)), command.mode)
 
 
 def plan_lease_id(tenant: str, scope: str, plan_id: str) -> str:

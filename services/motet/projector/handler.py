@@ -41,7 +41,7 @@ def declaration() -> Service:
             Input(REPAIRS, rank=1),
         ),
         outputs=("motet.dead-letters",),
-        gather_seconds=0.05,
+        patience_seconds=0.1,
         open=Projector,
         schema=NAME,
     )
