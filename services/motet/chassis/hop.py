@@ -18,6 +18,7 @@ from typing import Any, Final
 import psycopg
 
 from motet.chassis import clock, door, lanes, repairs
+from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, MotetError, Undecodable
 from motet.chassis.identity import derived_id, domain_key, partition_of
@@ -300,42 +301,8 @@ class Hop:
 
     def write(self) -> None:
         """Moves the shard's rows and saves the facts. Raises Fenced if the rows are not where this owner left them."""
-        shard, partition = self.shard, self.shard.partition
-        with self.connection.pipeline(), self.connection.cursor() as row, self.connection.cursor() as offsets:
-            row.execute(
-                "UPDATE shard SET next_position = %s, hlc = %s, starts = 0, suspect = NULL, suspect_deaths = 0 "
-                "WHERE partition = %s AND epoch = %s AND next_position = %s",
-                (self.position, shard.hlc, partition, shard.epoch, shard.next_position),
-            )
-            offsets.execute(
-                "UPDATE shard_offset SET next_offset = moved.after FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) "
-                "AS moved (topic, before, after) WHERE partition = %s AND shard_offset.topic = moved.topic AND next_offset = before",
-                (
-                    list(self.moved),
-                    [before for before, _ in self.moved.values()],
-                    [after for _, after in self.moved.values()],
-                    partition,
-                ),
-            )
-            if self.touched_in:
-                self.connection.execute(
-                    "INSERT INTO lane_in (partition, topic, service, shard, number, digest) "
-                    "SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[], %s::bytea[]) "
-                    "ON CONFLICT (partition, topic, service, shard) DO UPDATE SET number = excluded.number, digest = excluded.digest",
-                    (partition, *columns([(*lane, *place(shard.lanes_in[lane])) for lane in sorted(self.touched_in)])),
-                )
-            if self.touched_out:
-                self.connection.execute(
-                    "INSERT INTO lane_out (partition, topic, destination, number, digest) "
-                    "SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[]) "
-                    "ON CONFLICT (partition, topic, destination) DO UPDATE SET number = excluded.number, digest = excluded.digest",
-                    (
-                        partition,
-                        *columns([(*lane, *place(shard.lanes_out[lane])) for lane in sorted(self.touched_out)]),
-                    ),
-                )
-        if row.rowcount != 1 or offsets.rowcount != len(self.moved):
-            raise Fenced(f"shard {partition} of {self.tools.service.name} was moved by another owner")
+        if not shards.move(self.connection, self.shard, self.position, self.moved, self.touched_in, self.touched_out):
+            raise Fenced(f"shard {self.shard.partition} of {self.tools.service.name} was moved by another owner")
         self.tools.reach("rows-moved")
         if self.rows:
             self.copy()
@@ -405,13 +372,3 @@ class Hop:
         self.shard.starts, self.shard.suspect = 0, None
         handler.committed()
         return self.rows
-
-
-def place(at: lanes.Place) -> tuple[int, bytes]:
-    """A place's columns."""
-    return at.number, at.digest
-
-
-def columns(rows: list[tuple[Any, ...]]) -> list[list[Any]]:
-    """Rows as lists of columns, as unnest takes them."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -34,7 +34,9 @@ ALLOWED: Final = (
 def reaching(bootstrap: str) -> dict[str, Any]:
     """What every client of Kafka is made with. Raises ConfigurationError for a file that is none."""
     named = os.environ.get(VARIABLE, "")
-    return {"bootstrap.servers": bootstrap} | (dict(properties(Path(named))) if named else {})
+    # What is sent is sent at once: it has been gathered before, and somebody waits for it.
+    usual = {"bootstrap.servers": bootstrap, "socket.nagle.disable": True}
+    return usual | (dict(properties(Path(named))) if named else {})
 
 
 def properties(path: Path) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,7 @@ class Publisher:
             "acks": "all",
             # A record that times out while later ones went out would be a gap: never time out.
             "message.timeout.ms": 0,
-            "linger.ms": 0.5,
+            "linger.ms": 0,
             "message.max.bytes": 8_388_608,
             "queue.buffering.max.messages": 500_000,
             "queue.buffering.max.kbytes": 262_144,

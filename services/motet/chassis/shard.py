@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
@@ -135,3 +136,62 @@ def check_rows(first: int | None, count: int, watermark: int, shard: Shard, serv
             f"{service}, shard {shard.partition}: positions {watermark} to {shard.next_position} are not published yet, and the "
             f"outbox has {count} of {due} rows. Somebody deleted rows; restore them from a backup"
         )
+
+
+# One statement is one round trip: a hop has few, and waits for each.
+MOVE: Final = """
+WITH
+    own AS (
+        UPDATE shard SET next_position = %s, hlc = %s, starts = 0, suspect = NULL, suspect_deaths = 0
+        WHERE partition = %s AND epoch = %s AND next_position = %s
+        RETURNING 1
+    ),
+    taken AS (
+        UPDATE shard_offset SET next_offset = moved.after
+        FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS moved (topic, before, after)
+        WHERE partition = %s AND shard_offset.topic = moved.topic AND next_offset = before
+        RETURNING 1
+    ),
+    heard AS (
+        INSERT INTO lane_in (partition, topic, service, shard, number, digest)
+        SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::int[], %s::bigint[], %s::bytea[])
+        ON CONFLICT (partition, topic, service, shard) DO UPDATE SET number = excluded.number, digest = excluded.digest
+    ),
+    said AS (
+        INSERT INTO lane_out (partition, topic, destination, number, digest)
+        SELECT %s, * FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bytea[])
+        ON CONFLICT (partition, topic, destination) DO UPDATE SET number = excluded.number, digest = excluded.digest
+    )
+SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM taken)
+"""
+
+
+def move(
+    connection: psycopg.Connection[Any],
+    shard: Shard,
+    position: int,
+    moved: Mapping[str, tuple[int, int]],
+    heard: Collection[tuple[str, str, int]],
+    said: Collection[tuple[str, int]],
+) -> bool:
+    """Moves a shard's rows from the values expected, and saves the lanes that it heard and said something on.
+
+    `moved` has each topic's offset before and after. False if the rows are not where this owner left them.
+    """
+    number = shard.partition
+    own = (position, shard.hlc, number, shard.epoch, shard.next_position)
+    taken = columns(3, [(topic, *both) for topic, both in moved.items()])
+    lanes_in = columns(5, [(*lane, *place(shard.lanes_in[lane])) for lane in sorted(heard)])
+    lanes_out = columns(4, [(*lane, *place(shard.lanes_out[lane])) for lane in sorted(said)])
+    row = connection.execute(MOVE, (*own, *taken, number, number, *lanes_in, number, *lanes_out)).fetchone()
+    return row == (1, len(moved))
+
+
+def place(at: Place) -> tuple[int, bytes]:
+    """A place's columns."""
+    return at.number, at.digest
+
+
+def columns(width: int, rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows as lists of columns, as unnest takes them."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

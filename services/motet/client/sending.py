@@ -50,7 +50,7 @@ class Sending:
                 **reaching(bootstrap),
                 "enable.idempotence": True,
                 "partitioner": "murmur2_random",
-                "linger.ms": 0.5,
+                "linger.ms": 0,
                 "message.timeout.ms": 30_000,
                 "log_level": 0,
             },
