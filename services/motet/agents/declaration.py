@@ -14,4 +14,4 @@ from motet.modes import AGENTS
 def service(settings: Settings) -> Service:
     """The host of choreographed and hybrid plans."""
     # It reads every command at the door, and leaves most of them to the coordinator where plans are orchestrated.
-    return replace(hosting.service(AGENTS, settings, hears=GRANTS, says=REQUESTS), gather_seconds=0.02)
+    return replace(hosting.service(AGENTS, settings, hears=GRANTS, says=REQUESTS), gather_seconds=0.2)

@@ -7,8 +7,11 @@ from functools import cache
 from typing import Final
 
 from motet.chassis import provision
-from motet.chassis.errors import Undecodable
+from motet.chassis.codec import Codec
+from motet.chassis.errors import RegistryUnavailable, Undecodable
 from motet.chassis.identity import domain_key
+from motet.chassis.message import Message
+from motet.chassis.service import Service
 from motet.records import Command, Record
 
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -53,3 +56,17 @@ def owner(key: bytes | None) -> tuple[str, str]:
     """Tenant and domain as far as a key tells them; empty where it does not."""
     tenant, slash, domain = (key or b"").decode("utf-8", "replace").partition("/")
     return (tenant, domain) if slash and TENANT.fullmatch(tenant) else ("", "")
+
+
+def is_ours(service: Service, codec: Codec, message: Message) -> bool:
+    """Whether a service is the one to answer for a record, as it is but for others' commands at a door that they share."""
+    if not any(one.door for one in service.inputs if one.topic == message.topic):
+        return True
+    try:
+        record = codec.decode(message.value)
+    except Undecodable:
+        return service.owns(None)
+    except RegistryUnavailable:
+        # The hop that takes it says so.
+        return True
+    return service.owns(record if isinstance(record, Command) else None)

@@ -17,7 +17,7 @@ import psycopg
 import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from motet.chassis import code_version, crashpoints, database, guard, provision, telemetry
+from motet.chassis import code_version, crashpoints, database, door, guard, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, take_messages
@@ -71,7 +71,9 @@ class Loop:
         self.marked: dict[int, str] = {}
         self.untold = False  # shards were claimed, and nobody was told that they are ready
         self.stopping = False
-        self.gathering = Gathering(service.gather_seconds)
+        self.gathering = Gathering(
+            service.gather_seconds, settings.batch_records // 2, partial(door.is_ours, service, self.codec)
+        )
         self.connect()
         told = consumer_settings(service.name, settings, service.patience_seconds) | {"on_commit": self.committed}
         self.consumer = Consumer(told, logger=self.kafka_log)
@@ -178,6 +180,7 @@ class Loop:
         if tenure is not None:
             tenure.handler.close()
         self.publisher.forget(number)
+        self.gathering.forget(number)
 
     def again(self, number: int, reason: str) -> None:
         """Lets a shard go and claims it again a little later, if it is still assigned then."""
@@ -202,16 +205,14 @@ class Loop:
     # -- the five verbs ----------------------------------------------------------------------------------------------------
 
     def poll(self) -> dict[int, list[Message]]:
-        """Whatever is there now, by shard; waits shortly if nothing is, and where nobody waits for what comes of it."""
-        self.gathering.wait(self.publisher.poll)
+        """Whatever is there now, by shard; waits shortly if nothing is. Records for which nobody waits gather first."""
         busy = self.publisher.unacknowledged or any(tenure.handler.ready() for tenure in self.tenures.values())
         seconds = BUSY_SECONDS if busy or self.awaited() else IDLE_SECONDS
-        batch: dict[int, list[Message]] = defaultdict(list)
-        for message in take_messages(
-            self.consumer, seconds, self.settings.batch_records, lambda reason: self.log.warning("kafka", reason=reason)
-        ):
-            batch[message.partition].append(message)
-        return batch
+        seconds = min(seconds, self.gathering.left(time.monotonic()))
+        most = self.settings.batch_records
+        found = take_messages(self.consumer, seconds, most, lambda reason: self.log.warning("kafka", reason=reason))
+        self.gathering.add(found, time.monotonic())
+        return self.gathering.take(time.monotonic())
 
     def awaited(self) -> bool:
         """Whether effects run whose end will need a turn soon."""
@@ -242,7 +243,6 @@ class Loop:
             self.step_carefully(tenure, messages)
         else:
             rows = Hop(self.tools, tenure.shard).run(messages, tenure.handler)
-            self.gathering.hopped(rows, len(messages), self.settings.batch_records // 2)
             self.publish(tenure, rows)
 
     def step_carefully(self, tenure: Tenure, messages: Sequence[Message]) -> None:

@@ -183,7 +183,7 @@ class Service:
     owns: Callable[[Command | None], bool] = everything
     # What one process of the service does at a time, now and then (`singleton.py`).
     jobs: tuple[Job, ...] = ()
-    # So long records may gather after a hop that told nobody anything: each hop has a price, and where nobody waits it buys nothing.
+    # So long others' commands at a shared door may gather: each hop has a price, and where nobody waits for it it buys nothing.
     gather_seconds: float = 0.0
     # So long the broker lets records gather for a service for whose next record nobody ever waits; it fetches that much less often.
     patience_seconds: float = 0.0

@@ -41,7 +41,7 @@ def declaration() -> Service:
             Input(REPAIRS, rank=1),
         ),
         outputs=("motet.dead-letters",),
-        patience_seconds=0.1,
+        patience_seconds=0.2,
         open=Projector,
         schema=NAME,
     )
