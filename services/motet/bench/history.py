@@ -15,6 +15,7 @@ from motet.bench.load import Kind
 from motet.bench.run import AT_ONCE, WARM_UP, bench_service, caught_up, settings_of
 from motet.client import Client
 from motet.platform import Platform, ServiceSpec, unprivileged
+from motet.platform.servers import TO_STAY
 
 SLICES: Final = 10
 HOP_RECORDS: Final = 60_000
@@ -70,7 +71,7 @@ def run(
     """Measures. The platform is taken down at the end, and its data stays, for an audit or a rebuild of a long history."""
     unprivileged.remove(directory)
     report("starting empty servers")
-    platform = Platform.up(directory, [])
+    platform = Platform.up(directory, [], environment=TO_STAY)
     try:
         report("the bare hop")
         before = bare_hop.records_per_second(settings_of(platform), HOP_RECORDS)

@@ -13,6 +13,7 @@ from motet.bench.load import Kind
 from motet.bench.run import bench_service, settings_of
 from motet.client import Client
 from motet.platform import Platform, ServiceSpec, unprivileged
+from motet.platform.servers import TO_STAY
 
 FREE: Final = "bench.note"
 CLAIMS: Final = "bench.add"
@@ -62,7 +63,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
     """Measures; `scale` 1 is the full size. First without a coordinator. The platform is taken down and removed at the end."""
     unprivileged.remove(directory)
     report("starting empty servers")
-    platform = Platform.up(directory, [])
+    platform = Platform.up(directory, [], environment=TO_STAY)
     try:
         report("the bare hop")
         hop = bare_hop.records_per_second(settings_of(platform), int(60_000 * scale))

@@ -15,8 +15,10 @@ from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Client
 from motet.platform import Platform, ServiceSpec, unprivileged
+from motet.platform.servers import TO_STAY
 
-WARM_UP: Final = 400
+WARM_UP: Final = 4_000
+WARM_UP_AT_ONCE: Final = 64
 CAUGHT_UP_SECONDS: Final = 300.0
 AT_ONCE: Final = 1_000
 CALLS_IN_PLAN: Final = 8
@@ -54,7 +56,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
     """Measures everything; `scale` 1 is the full size. The platform is taken down and removed at the end."""
     unprivileged.remove(directory)
     report("starting empty servers")
-    platform = Platform.up(directory, [])
+    platform = Platform.up(directory, [], environment=TO_STAY)
     try:
         addresses = platform.addresses
         report("the bare hop")
@@ -62,7 +64,7 @@ def run(directory: Path, services: Sequence[ServiceSpec], scale: float, report: 
         report("starting the services")
         platform.add_services([*services, bench_service()])
         with Client(addresses.kafka, addresses.registry, tenant="bench", agent="bench") as client:
-            load.in_flight(client, int(WARM_UP * scale) + 8, 32)
+            load.in_flight(client, int(WARM_UP * scale) + 8, WARM_UP_AT_ONCE)
             report("one plan at a time")
             latencies = load.one_by_one(client, int(400 * scale) + 20)
             report("32 plans in flight")

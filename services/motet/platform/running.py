@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import psutil
@@ -22,6 +23,7 @@ from motet.platform.process import Watch, identity, reap
 UP_SECONDS: Final = 120.0
 DOWN_SECONDS: Final = 60.0
 LEFTOVER_SECONDS: Final = 15.0
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 # So often a service may end before it was ever ready; then the start has failed.
 FAILURES_ALLOWED: Final = 2
 
@@ -57,12 +59,13 @@ class Platform:
         prepare: Sequence[str] = (),
         report: Callable[[str], None] = silent,
         lifetime: Literal["own", "caller"] = "own",
+        environment: Mapping[str, str] = NOTHING,
     ) -> Platform:
         """Starts everything and waits until it is ready; what runs already stays, and another start is waited for.
 
         `prepare` is a command that runs once the servers are there and before the services start. With the lifetime of its
-        caller the platform ends when the calling process does, however that ends. Raises PlatformFailed; then, and after
-        Ctrl-C, nothing is left running.
+        caller the platform ends when the calling process does, however that ends. `environment` is what its processes have beside
+        ours. Raises PlatformFailed; then, and after Ctrl-C, nothing is left running.
         """
         if sys.platform != "linux":
             raise PlatformFailed(f"the embedded platform needs Linux, this is {sys.platform}: use `docker compose up`")
@@ -75,7 +78,7 @@ class Platform:
             platform.clear_leftovers()
             layout.write_services(list(services))
             with ExitStack() as undo:
-                pid = platform.spawn(prepare, os.getpid() if lifetime == "caller" else 0)
+                pid = platform.spawn(prepare, os.getpid() if lifetime == "caller" else 0, environment)
                 undo.callback(platform.stop, pid)
                 platform.await_ready(pid, report)
                 undo.pop_all()
@@ -89,7 +92,7 @@ class Platform:
             raise PlatformNotRunning(f"nothing runs under {platform.layout.directory}: start it with `motet up`")
         return platform
 
-    def spawn(self, prepare: Sequence[str], owner: int) -> int:
+    def spawn(self, prepare: Sequence[str], owner: int, environment: Mapping[str, str]) -> int:
         """Starts the supervisor in a session of its own, so that a terminal's Ctrl-C is not meant for it; its process id."""
         log = self.layout.log("supervisor")
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +100,7 @@ class Platform:
         return os.posix_spawn(
             sys.executable,
             command,
-            os.environ,
+            {**os.environ, **environment},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),

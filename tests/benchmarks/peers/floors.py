@@ -54,7 +54,7 @@ def main() -> None:
     """Takes SECONDS, about which each floor is measured, and QUIET_SECONDS."""
     seconds, quiet_seconds = map(float, sys.argv[1:])
     with own_directory("floors") as directory:
-        platform = Platform.up(directory / "motet", [], lifetime="caller")
+        platform = Platform.up(directory / "motet", [], lifetime="caller", environment=servers.TO_STAY)
         try:
             machine.await_quiet(quiet_seconds)
             sys.stderr.write("floors: the bare hop\n")

@@ -51,7 +51,9 @@ class MotetPeer:
         os.environ["MOTET_TOOL_THREADS"] = THREADS
         own = ServiceSpec(SERVICE, (sys.executable, "-m", "motet", "tools", "serve", "benchmarks.peers.motet_tools"))
         # Not on another thread: the platform ends with the one that started it.
-        self.platform = Platform.up(directory / "motet", [*core_services(), own], lifetime="caller")
+        self.platform = Platform.up(
+            directory / "motet", [*core_services(), own], lifetime="caller", environment=servers.TO_STAY
+        )
         addresses = self.platform.addresses
         self.url = addresses.postgres
         self.client = Client(addresses.kafka, addresses.registry, tenant="bench", agent="bench")

@@ -39,6 +39,8 @@ PEERS: Final = {
     "temporal": "temporal_peer:TemporalPeer",
     "langgraph": "langgraph_peer:LanggraphPeer",
 }
+# Servers on a Java or a JavaScript engine, ours among them, are compiled while they run.
+WARM_UP_SECONDS: Final = 20.0
 WARM_UP: Final = Shape("warm", "warm-up", 32)
 DRAIN_SECONDS: Final = 60.0
 # So long no new row must come before rows are counted: what was redelivered may still be on its way, most of all after a kill.
@@ -138,7 +140,7 @@ async def measured(
         try:
             say(f"{name}: starting")
             await peer.start(directory)
-            await warmed_up(peer, min(5.0, seconds / 2))
+            await warmed_up(peer, min(WARM_UP_SECONDS, 2 * seconds))
             for shape in shapes:
                 if shape.killed and not peer.about.has_worker:
                     continue
