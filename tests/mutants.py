@@ -45,9 +45,9 @@ MUTANTS: Final = (
     Mutant(
         "no-shard-fence",
         "an owner whose shard was taken over writes on",
-        "chassis/hop.py",
-        "if row.rowcount != 1 or offsets.rowcount != len(self.moved):",
-        "if False:",
+        "chassis/shard.py",
+        "return row == (1, len(moved))",
+        "return True",
         "integration/test_shards.py::test_an_owner_that_wakes_up_late_is_fenced",
     ),
     Mutant(

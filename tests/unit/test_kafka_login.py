@@ -11,11 +11,13 @@ from motet.chassis.kafka_login import VARIABLE, reaching
 from motet.platform.layout import Layout
 from motet.platform.servers import with_own
 
+ADDRESS = {"bootstrap.servers": "here:1", "socket.nagle.disable": True}
+
 
 def test_without_a_file_there_is_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing else."""
+    """And that what is sent is sent at once."""
     monkeypatch.delenv(VARIABLE, raising=False)
-    assert reaching("here:1") == {"bootstrap.servers": "here:1"}
+    assert reaching("here:1") == ADDRESS
 
 
 def test_a_file_says_who_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +25,7 @@ def test_a_file_says_who_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     file = tmp_path / "login"
     file.write_text("# mine\n\nsecurity.protocol = SASL_SSL\nsasl.password=a=b\n")
     monkeypatch.setenv(VARIABLE, str(file))
-    known = {"bootstrap.servers": "here:1", "security.protocol": "SASL_SSL", "sasl.password": "a=b"}
+    known = ADDRESS | {"security.protocol": "SASL_SSL", "sasl.password": "a=b"}
     assert reaching("here:1") == known
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ from motet.tools.workers import ABANDONED_PER_THREAD, Workers
 from shop import wait_for
 
 SECONDS = 10.0
+NUMBERS = itertools.count()
 
 
 class Pool:
     """A pool, and work that hangs until it is let go."""
 
     def __init__(self, threads: int) -> None:
-        self.workers = Workers(threads, "test")
+        # A name of its own: threads of another test's pool may still be ending.
+        self.name = f"test{next(NUMBERS)}-"
+        self.workers = Workers(threads, self.name.removesuffix("-"))
         self.begun: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.gates: dict[str, threading.Event] = {}
         self.ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -46,6 +50,10 @@ class Pool:
             self.gates[name].set()
         assert sorted(self.ended.get(timeout=SECONDS) for _ in names) == sorted(names)
 
+    def threads(self) -> int:
+        """Its threads that live."""
+        return sum(one.name.startswith(self.name) for one in threading.enumerate())
+
     def idle(self) -> bool:
         """Whether nothing more begins: what is submitted now waits until something ends."""
         return self.begun.empty()
@@ -59,11 +67,6 @@ def pool() -> Iterator[Pool]:
     for gate in made.gates.values():
         gate.set()
     made.workers.loop.close()
-
-
-def threads() -> int:
-    """The pool's threads that live."""
-    return sum(one.name.startswith("test-") for one in threading.enumerate())
 
 
 def test_as_many_run_at_once_as_are_allowed(pool: Pool) -> None:
@@ -80,18 +83,16 @@ def test_as_many_run_at_once_as_are_allowed(pool: Pool) -> None:
 
 def test_threads_are_begun_only_when_needed(pool: Pool) -> None:
     """One after another needs one."""
-    before = threads()
     for name in "abcdef":
         pool.hang(name)
         assert pool.begins(1) == [name]
         pool.ends(name)
         wait_for(lambda: pool.workers._idle == 1)
-    assert threads() - before == 1
+    assert pool.threads() == 1
 
 
 def test_another_thread_takes_the_place_of_one_that_hangs(pool: Pool) -> None:
     """And goes once the hanging one came back."""
-    before = threads()
     pool.hang("a", abandoned=True)
     pool.hang("b")
     pool.hang("c")
@@ -100,7 +101,7 @@ def test_another_thread_takes_the_place_of_one_that_hangs(pool: Pool) -> None:
     assert pool.begins(1) == ["c"]
     pool.ends("a")
     # Two run: the one that came back is one too many, and ends.
-    wait_for(lambda: threads() - before == 2)
+    wait_for(lambda: pool.threads() == 2)
     pool.hang("d")
     pool.hang("e")
     assert pool.idle()
