@@ -9,7 +9,7 @@ COMPILED = PYTHONPATH="$$($(BIN)/python deploy/compiling.py)" MOTET_KAFKA_LIBS="
 # It is for set-up alone: among a service's settings an unknown MOTET_ name is an error.
 unexport MOTET_PYTHON
 
-.PHONY: help setup check compiled motet test mutants demo bench bench-peers simulate up down clean
+.PHONY: help setup check compiled motet test mutants demo bench bench-peers bench-profile simulate up down clean
 
 help: ## Shows this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: compiled ## Throughput and latency on this machine. ARGS="--json" for pro
 
 bench-peers: compiled ## Motet and other engines at the same work, side by side. ARGS="--peers motet,dbos --shapes single,killed".
 	@PYTHONPATH="$$($(BIN)/python deploy/compiling.py):tests" MOTET_KAFKA_LIBS="$${MOTET_KAFKA_LIBS:-$(CURDIR)/build/servers}" $(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-profile: compiled ## Where the time of a call goes: processor time by process, and flame graphs under build/profile. ARGS="--page".
+	@PYTHONPATH="$$($(BIN)/python deploy/compiling.py):tests" MOTET_KAFKA_LIBS="$${MOTET_KAFKA_LIBS:-$(CURDIR)/build/servers}" $(BIN)/python -m benchmarks.profiling $(ARGS)
 
 simulate: setup ## The deciders in 2,000 simulated worlds. ARGS="--seed N --runs M --workers 2" for others.
 	@$(BIN)/motet simulate $(ARGS)

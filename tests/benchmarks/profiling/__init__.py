@@ -1,0 +1,1 @@
+"""Where the time of a call goes: what each process of Motet uses for one, and in which of its functions."""
