@@ -16,8 +16,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from motet.chassis.errors import MotetError
-from motet.chassis.hop import Row
 from motet.chassis.kafka_login import reaching
+from motet.chassis.outbox import Row
 
 
 class ProducerLost(MotetError):
