@@ -230,7 +230,7 @@ class Host(Inert):
                     known.terminal_event_id,
                     known.answer,
                 ),
-                under=under.of_command(command, known.plan_id, hop.rules),
+                under=under.of_command(known.plan_id),
             )
             return True
         what = f"plan {known.plan_id}" if known.plan_id else "another command"
@@ -304,7 +304,7 @@ class Host(Inert):
         else:
             kind = command.FULL_NAME.rpartition(".")[2]
             event = CommandRefused(meta, kind, *names, self.short(plan_id) or None, reasons)
-        hop.emit(EVENTS, event, under=under.of_command(command, plan_id, hop.rules))
+        hop.emit(EVENTS, event, under=under.of_command(plan_id))
         codes = [one.code for one in reasons]
         hop.tools.log.info("command refused", event_id=meta.event_id, plan_id=plan_id, reasons=codes)
         return meta.event_id, answer_of(event)

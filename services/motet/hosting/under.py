@@ -5,7 +5,6 @@ from __future__ import annotations
 from motet.chassis.decided_by import told
 from motet.modes import mode_of
 from motet.plan import Plan
-from motet.records import Command, SubmitPlan
 
 
 def of_plan(plan: Plan) -> str:
@@ -17,8 +16,6 @@ def of_plan(plan: Plan) -> str:
     return plan.under
 
 
-def of_command(command: Command, plan_id: str, rules: int) -> str:
-    """Of a command that became no plan, or not again: nothing was admitted, so there are no contracts. Empty if it is about no plan."""
-    if isinstance(command, SubmitPlan):
-        return told(mode_of(plan_id), rules, command.workflow)
+def of_command(plan_id: str) -> str:
+    """Of a command that became no plan, or not again: what it says of rules and workflow is in force for nothing. Empty if it names no plan."""
     return told(mode_of(plan_id)) if plan_id else ""
