@@ -3,9 +3,9 @@
     ce_decidedby: code=0.1.0+3fa9c1d20b6e;strategy=ORCHESTRATED;rules=4;workflow=refund@3;contracts=pay.charge@3,stock.take@1
 
 `code` is what the process that decided this very fact runs; the rest is told of the fact's plan, and is left out where there is none or it is not
-known. It is one header, because headers cost time by the piece: this one 0.3 µs where it is written and as much where it is read, five of
-them four times that, and the facts are on every call's way. What stands in it is ASCII: everything else, and `;`, `=` and `%`, is written as %XX of its UTF-8, as in
-an address. It is as short as it is bounded: a fact is kept for ever.
+known. It is one header, because headers cost time by the piece and facts are on every call's way: this one 0.3 µs where it is written and
+0.25 µs where it is read, five of them 1.1 and 0.7. It is ASCII: everything else, and `;`, `=` and `%`, is written as %XX of its UTF-8, as in an
+address. It is bounded, because a fact is kept for ever.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ def parted(header: str) -> tuple[str, str]:
     return (code, rest) if name == CODE else ("", header)
 
 
+@lru_cache(maxsize=4_096)
 def code_of(header: str | None) -> str:
     """The code that decided a fact; empty if its header does not say."""
     return unquote(parted(header)[0]) if header else ""

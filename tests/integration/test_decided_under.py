@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from motet.audit.reading import audit
 from motet.chassis import decided_by, log_reader
@@ -13,6 +16,7 @@ from motet.chassis.codec import Codec
 from motet.chassis.registry import Registry
 from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
+from motet.cli.changes import RAN
 from motet.client import Call, Event, Mode, Refused
 from motet.plan.rules import CURRENT
 from motet.projector.rebuild import rebuild
@@ -21,6 +25,7 @@ from world import World
 
 SECONDS: Final = 60.0
 OLD, NEW = "release 1; the old", "release 2"
+IN_FORCE: Final = "SELECT version FROM motet.versions WHERE kind = 'HOST_CODE'"
 DIGEST: Final = "SELECT arguments_sha256 FROM motet.approvals WHERE plan_id = %s"
 MODES: Final[tuple[Mode, ...]] = ("orchestrated", "hybrid", "choreographed")
 
@@ -68,6 +73,13 @@ def test_an_event_says_by_which_code_it_was_decided_and_under_what(world: World)
         world.await_no_lag("projector")
         seen = world.sql("SELECT event_id, code_version FROM motet.events WHERE plan_id = %s", (one.plan_id,))
         assert dict(seen) == {event.record.meta.event_id: event.decided_by["code"] for event in events}
+    # So the report tells of a deployment in which no plan was admitted, and which plans ran under both.
+    assert {version for (version,) in world.sql(IN_FORCE)} >= {OLD, NEW}
+    now = datetime.now(UTC)
+    with psycopg.connect(world.addresses.postgres, options="-c search_path=motet", row_factory=dict_row) as connection:
+        ran = connection.execute(RAN.encode(), (3, now - timedelta(hours=1), now)).fetchall()
+    codes = {plan_id: line["code_version"] for line in ran for plan_id in line["plan_ids"]}
+    assert [codes[one.plan_id] for one in plans] == [f"{OLD}, {NEW}"] * len(plans)
 
 
 @pytest.mark.timeout(240)
