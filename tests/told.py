@@ -34,8 +34,9 @@ class Journal:
         self.clock += 1
         return Meta(f"e{self.clock}", correlation_id, cause, tenant, domain, self.clock, wall_ms, trace)
 
-    def emit(self, topic: str, record: Any) -> None:
+    def emit(self, topic: str, record: Any, key: bytes | None = None, *, under: str = "") -> None:
         """A fact; what is no committed event goes to other services."""
+        _ = key, under
         if topic == EVENTS:
             self.events.append(record)
 

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from motet.catalog import asyncapi, asyncapi_page
 from motet.catalog.asyncapi_page import named_types, page
 from motet.catalog.location import schemas_directory
-from motet.chassis import hop, lanes
+from motet.chassis import decided_by, lanes, outbox
 from motet.chassis.codec import newest_schemas
 from motet.chassis.consuming import consumer_settings
 from motet.chassis.errors import ConfigurationError
@@ -165,19 +165,19 @@ def test_every_reference_resolves() -> None:
     assert "#/components/schemas/fact-headers" in unresolved(changed("components/schemas/fact-headers", None))
 
 
-@pytest.mark.parametrize("trace", [None, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"])
-def test_headers_are_what_the_code_sends(trace: str | None) -> None:
+@pytest.mark.parametrize(
+    ("trace", "said"), [(None, None), ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "code=1")]
+)
+def test_headers_are_what_the_code_sends(trace: str | None, said: str | None) -> None:
     """A record's headers are those of its message: all that must be there and none beside them, with the constants that are said."""
-    assert asyncapi.FACTS == hop.FACTS
     stamp = lanes.Stamp("coordinator", 1, 7, lanes.START, exogenous=False).pack()
     for name, _, message in messages():
         schema = DOCUMENT["components"]["schemas"][message["headers"]["$ref"].rpartition("/")[2]]
-        row = hop.Row(
-            0, "id", name, 0, b"", b"", message["name"], stamp, None if TOPICS[name]["kind"] == "door" else trace
-        )
+        traced = None if TOPICS[name]["kind"] == "door" else trace
+        row = outbox.Row(0, "id", name, 0, b"", b"", message["name"], stamp, traced, said)
         sent = dict(row.headers())
         assert set(schema.get("required", ())) <= set(sent) <= set(schema["properties"])
-        assert set(schema["properties"]) - set(sent) <= {"traceparent"}
+        assert set(schema["properties"]) - set(sent) <= {"traceparent", decided_by.HEADER}
         constants = {header: one["const"].encode() for header, one in schema["properties"].items() if "const" in one}
         assert constants.items() <= sent.items()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import wait
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -127,9 +127,9 @@ def check_log(world: World, submitted: list[Submitted]) -> None:
 
 
 def check_lanes(messages: list[Message]) -> None:
-    """Receives every record as a service would: a gap or a wrong digest raises; a repeat must be what it repeats."""
+    """Receives every record as a service would: a gap or a wrong digest raises; a repeat must be what it repeats, with what stands beside it."""
     places: dict[tuple[int, str, int], lanes.Place] = {}
-    known: dict[tuple[int, str, int, int], tuple[bytes | None, bytes | None]] = {}
+    known: dict[tuple[int, str, int, int], Any] = {}
     for message in messages:
         packed = lanes.packed(message.headers)
         if packed is None:
@@ -140,7 +140,7 @@ def check_lanes(messages: list[Message]) -> None:
         after = lanes.receive(
             places.get(lane, lanes.Place()), stamp, message.key or b"", message.value or b"", message.where
         )
-        content = (message.key, message.value)
+        content = (message.key, message.value, message.headers)
         assert known.setdefault((*lane, stamp.number), content) == content
         if after != "repeat":
             places[lane] = after

@@ -24,7 +24,7 @@ def test_the_recorded_history_has_no_violation() -> None:
     assert found.findings == []
     assert found.events == 750
     assert found.repeats > 0
-    assert {one.name for one in found.rules.values() if not one.checked} == {"conversations"}
+    assert {one.name for one in found.rules.values() if not one.checked} == {"conversations", "decided by"}
 
 
 def next_on_lane(log: Recorded, message: Message) -> Message:
@@ -411,7 +411,7 @@ def test_two_records_that_changed_places_are_both_named() -> None:
 
 def test_every_rule_has_a_planted_violation() -> None:
     """A rule that was never seen to find something may look at nothing."""
-    # Those of agents are planted in another history (test_audit_conversations.py).
-    planted = {rule for _, rule in (*UNCHAINED, *CHAINED)} | {"conversations"}
+    # Those of agents are planted in another history (test_audit_conversations.py), those of headers in test_audit_decided.py.
+    planted = {rule for _, rule in (*UNCHAINED, *CHAINED)} | {"conversations", "decided by"}
     auditor = Auditor(lambda _: (None, {}), {}, 4, lambda _topic, _partition: None, lambda _: None)
     assert planted == {rule.name for rule in auditor.rules}

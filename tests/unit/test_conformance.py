@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, cast
@@ -124,12 +125,12 @@ def test_a_frontier_passes_over_what_was_lost() -> None:
         before = places.get(topic, lanes.Place())
         stamp = lanes.Stamp("tools-x", 0, before.number + 1, before.digest, exogenous=False)
         places[topic] = lanes.follow(before, b"acme/main", value)
-        said = Said(topic, 2, stamp, b"acme/main", value)
+        said = Said(topic, 2, stamp, b"acme/main", value, f"code={position}")
         log.published[said.place] = said
     found = frontier.frontier_of(service, 0, log, codec, {"motet.invocations.x": 7, "motet.repairs": 0})
     assert (found.next_position, found.hlc) == (4, 103)
     assert found.lanes_out == {(topic, 2): place for topic, place in places.items()}
-    rows = {row[0]: row[1:] for row in frontier.uncovered(found, 1)}
+    rows = {row.position: row for row in frontier.uncovered(found, 1)}
     assert list(rows) == [3, 2, 1]
-    assert rows[2] == rows[3]
-    assert rows[1][1] == "motet.results.agents"
+    assert replace(rows[2], position=3) == rows[3]
+    assert (rows[1].topic, rows[1].decided_by, rows[3].decided_by) == ("motet.results.agents", "code=1", "code=3")

@@ -168,7 +168,7 @@ class Shard(Inert):
                 self.telling.short(message.conversation),
                 self.telling.short(message.idempotency_key),
             )
-            hop.emit(AGENTS, MessageRepeated(self.telling.meta(message, received, hop), *names, known.event_id))
+            self.telling.say(hop, MessageRepeated(self.telling.meta(message, received, hop), *names, known.event_id))
             return
         place = message.tenant, message.domain, message.conversation
         there = self.conversations.find(place)
@@ -190,8 +190,8 @@ class Shard(Inert):
                 *(*place, self.agent.first, message.sender, message.reply_to, meta.correlation_id),
                 *(now + int(self.agent.limits.seconds * MILLISECONDS), meta.traceparent),
             )
-        hop.emit(
-            AGENTS,
+        self.telling.say(
+            hop,
             MessageTaken(
                 *(meta, self.agent.name, message.conversation, begins, message.idempotency_key, message.sender),
                 *(message.reply_to, message.content, message.caused_by),

@@ -9,6 +9,7 @@ from motet.agency.agent import Agent
 from motet.agency.conversation import Conversation, OpenPlan
 from motet.agency.rows import Conversations
 from motet.chassis.canonical import canonical_json
+from motet.chassis.decided_by import told
 from motet.chassis.hop import Hop, RecordTooLarge
 from motet.chassis.identity import domain_key
 from motet.chassis.service import Received
@@ -17,6 +18,7 @@ from motet.plan.identity import key_digest, plan_id_of
 from motet.plan.limits import Limits
 from motet.plan.text import carriable
 from motet.records import (
+    AgentEvent,
     AgentStepped,
     Amounts,
     MessageRefused,
@@ -69,8 +71,8 @@ class Telling:
             self.conversations.end(there.open)
             there.end()
         self.conversations.put(there)
-        hop.emit(
-            AGENTS,
+        self.say(
+            hop,
             AgentStepped(
                 *(meta, self.agent.name, there.name, there.steps, *why),
                 plans=asked,
@@ -89,6 +91,10 @@ class Telling:
             if said.conversation is not None:
                 key = f"{self.agent.name}/{there.name}/{there.steps}/{place}"
                 self.tell(said, key, there, meta, hop)
+
+    def say(self, hop: Hop, fact: AgentEvent) -> None:
+        """A fact of the agent's, which is decided by its definition as a plan is by its own."""
+        hop.emit(AGENTS, fact, under=told(workflow=self.agent.workflow))
 
     def tell(self, one: stepping.Said, key: str, there: Conversation, meta: Meta, hop: Hop) -> None:
         """Puts a message at another agent's door."""
@@ -120,12 +126,12 @@ class Telling:
         """Refuses a message with every reason, and tells an agent that sent it; the event's id."""
         meta = self.meta(message, received, hop)
         conversation, key, sender = map(self.short, (message.conversation, message.idempotency_key, message.sender))
-        hop.emit(AGENTS, MessageRefused(meta, self.agent.name, conversation, key, sender, reasons))
+        self.say(hop, MessageRefused(meta, self.agent.name, conversation, key, sender, reasons))
         hop.tools.log.info("message refused", event_id=meta.event_id, reasons=[one.code for one in reasons])
         # An agent that we tell anyhow: to any other there may be no door. It waits only if it asked something.
         names_it = message.reply_to is not None and identifier_fault(message.reply_to, self.limits) is None
         if names_it and message.sender in self.agent.tells and not message.answer:
-            told = canonical_json({"error": {"code": reasons[0].code, "message": reasons[0].message}})
+            answer = canonical_json({"error": {"code": reasons[0].code, "message": reasons[0].message}})
             notice = SendMessage(
                 idempotency_key=key_digest(message.tenant, message.domain, meta.event_id),
                 tenant=message.tenant,
@@ -133,7 +139,7 @@ class Telling:
                 to=message.sender,
                 conversation=message.reply_to or "",
                 sender=self.agent.name,
-                content=told,
+                content=answer,
                 # By what was asked, the one that it is about is told from others.
                 reply_to=message.conversation if identifier_fault(message.conversation, self.limits) is None else None,
                 caused_by=meta.event_id,

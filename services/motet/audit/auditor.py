@@ -18,6 +18,7 @@ from motet.audit.compensations import Compensations
 from motet.audit.contracts import Contracts
 from motet.audit.conversations import Conversations
 from motet.audit.course import Course, apply
+from motet.audit.decided import Decided
 from motet.audit.decoding import Decoding
 from motet.audit.effects import Effects
 from motet.audit.ends import Ends as PlanEnds
@@ -29,6 +30,7 @@ from motet.audit.rule import Found, Rule
 from motet.audit.stored import Stored
 from motet.audit.tenants import Tenants
 from motet.audit.topics import Kept
+from motet.chassis.decided_by import found as found_in
 from motet.chassis.errors import Undecodable
 from motet.chassis.lanes import packed
 from motet.chassis.message import Message
@@ -41,8 +43,9 @@ EARLY: Final = 1_000
 OVERTAKING: Final = frozenset({"InvokeCalls", "CallsFinished"})
 # Records that are followed without a plan.
 ALONE: Final = frozenset({"PlanAdmitted", "DeadLetter"})
+EVENTS: Final = "motet.events"
 # Where commands are answered.
-ANSWERING: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
+ANSWERING: Final = frozenset({EVENTS, "motet.leases", "motet.agents"})
 
 Decode = Callable[[bytes | None], tuple[Any, dict[str, Any]]]
 
@@ -68,6 +71,7 @@ class Auditor:
         self.causes = Causes(found, ends)
         self.commands = Commands(found, partitions)
         self.tenants = Tenants(found, partitions)
+        self.decided = Decided(found)
         self.approvals = Approvals(found)
         self.effects = Effects(found)
         self.plans = PlanEnds(found)
@@ -78,7 +82,7 @@ class Auditor:
         )
         self.rules: tuple[Rule, ...] = (
             *(self.decoding, self.lanes, self.lanes.chain, self.causes, self.commands, *deciding[:2], self.effects),
-            *(*deciding[2:], self.approvals, self.tenants),
+            *(*deciding[2:], self.approvals, self.tenants, self.decided),
         )
         self.hears: dict[str, list[Callable[[Stored], None]]] = {}
         for rule in deciding:
@@ -119,7 +123,7 @@ class Auditor:
             self.command(record)
         else:
             record.meta, record.hlc, record.cause = meta, meta["hlc"], meta["causation_id"]
-            self.fact(record, kept)
+            self.fact(record, kept, found_in(message.headers) if message.topic == EVENTS else None)
 
     def begins(self, starts: Mapping[str, int], since: int) -> None:
         """Topics of which the records below an offset are not read, the last of them of a time: what was said there is not missed."""
@@ -144,8 +148,8 @@ class Auditor:
         self.commands.asked(record)
         self.approvals.commanded(record)
 
-    def fact(self, record: Stored, kept: Kept) -> None:
-        """What a service wrote."""
+    def fact(self, record: Stored, kept: Kept, header: str | None) -> None:
+        """What a service wrote; `header` is what an event says of how it was decided."""
         self.causes.take(record)
         self.causes.know(record)
         plan_id = record.data.get("plan_id")
@@ -165,6 +169,8 @@ class Auditor:
             self.keep(record)
             return
         self.heed(record)
+        if header is not None and record.course is not None:
+            self.decided.take(record, record.course, header)
         # A decision may wait for its command, and is looked at with its plan.
         if record.kind != "ApprovalDecided":
             record.forget()

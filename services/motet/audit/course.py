@@ -23,7 +23,20 @@ class Course:
             "finished",
             "guarded",
         ),
-        *("last_run", "late", "owner", "plan_id", "remaining", "settled", "skipped", "started", "undoing", "undone"),
+        *(
+            "last_run",
+            "late",
+            "owner",
+            "plan_id",
+            "remaining",
+            "settled",
+            "skipped",
+            "started",
+            "terms",
+            "under",
+            "undoing",
+            "undone",
+        ),
     )
 
     def __init__(self, record: Stored) -> None:
@@ -32,6 +45,9 @@ class Course:
         self.owner: tuple[str, str] = (meta["tenant"], meta["domain"])
         self.admitted = record
         self.calls: list[dict[str, Any]] = data["calls"]
+        # Strategy, rules and workflow; and what its events are to say of these and of contracts, once one of them says something.
+        self.terms: tuple[str, int, str | None] = (data["mode"], data["rules"], data["workflow"])
+        self.under = ""
         self.compensates: bool = data["policy"]["on_failure"] == "COMPENSATE"
         # Calls in the order in which they were committed: index to its place, its outcome and its record.
         self.committed: dict[int, tuple[int, dict[str, Any], Stored]] = {}

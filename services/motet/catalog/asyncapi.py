@@ -16,6 +16,8 @@ import yaml
 
 from motet.catalog.generate import VERSION
 from motet.catalog.location import schemas_directory
+from motet.chassis.decided_by import FACTS
+from motet.chassis.decided_by import HEADER as DECIDED
 from motet.chassis.lanes import HEADER
 
 AVRO: Final = "application/vnd.apache.avro+json;version=1.9.0"
@@ -26,8 +28,6 @@ NAMED: Final = {
     "toolset": ("The toolset's name. Each toolset has a topic and a service of its own.", "bank"),
     "agent": ("The agent's name. Each agent has a door and a service of its own.", "refunds"),
 }
-# Topics whose records carry CloudEvents attributes, as the chassis's hop says (which a pure module does not load).
-FACTS: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
 # Who is no service of Motet.
 OUTSIDE: Final = {
     "any client": "No service of Motet: any Kafka client that may write to the topic.",
@@ -57,6 +57,19 @@ CLOUD_EVENT: Final = {
     "ce_id": {"type": "string", "description": "The event's id, which a replay mints again."},
     "ce_source": {"type": "string", "const": "/motet", "description": "Always /motet."},
 }
+# Not in facts from before it.
+DECIDED_BY: Final = {
+    "type": "string",
+    "description": (
+        "What the fact was decided by: name=value, with semicolons between. code: what the process that decided it runs. Of a plan's event "
+        "also strategy (ORCHESTRATED, CHOREOGRAPHED or HYBRID), rules (their version), workflow (the name of its definition) and contracts "
+        "(tool@version, with commas between; of many their number, a colon, and the SHA-256 of that text). What is not ASCII, and any of ;=%, "
+        "is written %XX of its UTF-8. What is not known is left out."
+    ),
+    "examples": [
+        "code=0.1.0+3fa9c1d20b6e;strategy=ORCHESTRATED;rules=4;workflow=refund@3;contracts=pay.charge@3,stock.take@1"
+    ],
+}
 HEADERS: Final[dict[str, dict[str, Any]]] = {
     "door-headers": {
         "type": "object",
@@ -73,7 +86,7 @@ HEADERS: Final[dict[str, dict[str, Any]]] = {
         "type": "object",
         "description": "Headers of a fact that others read: its lane, and what CloudEvents says of an event.",
         "required": [HEADER, *CLOUD_EVENT],
-        "properties": {HEADER: LANE, **CLOUD_EVENT, "traceparent": TRACE},
+        "properties": {HEADER: LANE, **CLOUD_EVENT, DECIDED: DECIDED_BY, "traceparent": TRACE},
     },
 }
 

@@ -11,8 +11,9 @@ from confluent_kafka import KafkaException
 
 from motet.chassis import guard
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
-from motet.chassis.hop import Hop, Row
+from motet.chassis.hop import Hop
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.publisher import ProducerLost
 from motet.chassis.service import Handler
 

@@ -17,52 +17,26 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.chassis import clock, door, lanes, repairs
+from motet.chassis import clock, decided_by, door, lanes, outbox, repairs
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Fenced, MotetError, Undecodable
 from motet.chassis.identity import derived_id, domain_key, partition_of
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.repairs import DEAD_LETTERS, UNORDERED
 from motet.chassis.service import Handler, Input, Received, Service
 from motet.chassis.shard import Shard
-from motet.chassis.text import printable, readable
+from motet.chassis.text import printable
 from motet.records import Command, DeadLetter, Header, Merged, Meta, OffsetRange, Record
 
 RECORD_BYTES: Final = 2_000_000
 DEAD_LETTER_BYTES: Final = 8_000_000
 MERGES: Final = "motet.merges"
-# Topics whose facts others read: they carry CloudEvents attributes.
-FACTS: Final = frozenset({"motet.events", "motet.leases", "motet.agents"})
 
 
 class RecordTooLarge(MotetError):
     """A fact would not fit into its topic."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A fact in the outbox and on its way."""
-
-    position: int
-    event_id: str
-    topic: str
-    destination: int
-    key: bytes
-    value: bytes
-    record_type: str
-    lane: bytes
-    traceparent: str | None
-
-    def headers(self) -> list[tuple[str, str | bytes | None]]:
-        """The record's Kafka headers: the lane, CloudEvents attributes on the facts that others read, the trace."""
-        headers: list[tuple[str, str | bytes | None]] = [(lanes.HEADER, self.lane)]
-        if self.topic in FACTS:
-            headers += [("ce_specversion", b"1.0"), ("ce_type", self.record_type.encode())]
-            headers += [("ce_id", self.event_id.encode()), ("ce_source", b"/motet")]
-        if self.traceparent:
-            headers.append(("traceparent", self.traceparent.encode()))
-        return headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +154,7 @@ class Hop:
             shard.noted_at = at_ms
             merged = ahead <= clock.BOUND_MS
             self.tools.log.warning("clock ahead", at=message.where, ahead_seconds=ahead // 1_000, merged=merged)
-        return Received(*place, record.meta.event_id)
+        return Received(*place, record.meta.event_id, message.headers)
 
     def is_ours(self, source: Input, record: Record | None) -> bool:
         """Whether this service is the one to answer for a record: at a door that others read as well, one of them is."""
@@ -225,8 +199,13 @@ class Hop:
         """The id of the fact that is emitted next."""
         return derived_id(self.tools.service.name, self.shard.partition, self.position)
 
-    def emit(self, topic: str, record: Record, key: bytes | None = None, destination: int | None = None) -> None:
-        """Puts a fact into the outbox. Key and partition follow from the meta's tenant and domain, unless given."""
+    def emit(
+        self, topic: str, record: Record, key: bytes | None = None, destination: int | None = None, *, under: str = ""
+    ) -> None:
+        """Puts a fact into the outbox. Key and partition follow from the meta's tenant and domain, unless given.
+
+        `under` is what a fact that others read says of its plan's strategy, workflow and contracts (`decided_by.told`), beside the code.
+        """
         if isinstance(record, Command):
             raise TypeError("a service emits facts, and a command is none")
         meta = record.meta
@@ -239,10 +218,19 @@ class Hop:
             raise RecordTooLarge(f"a {record.FULL_NAME} of {len(value)} bytes for {topic}: the limit is {limit}")
         key = domain_key(meta.tenant, meta.domain) if key is None else key
         target = partition_of(key, self.tools.partitions) if destination is None else destination
-        self.append(topic, target, key, value, record.FULL_NAME, meta.event_id, meta.traceparent)
+        decided = decided_by.whole(self.code, under) if topic in decided_by.FACTS else None
+        self.append(topic, target, key, value, record.FULL_NAME, meta.event_id, meta.traceparent, decided)
 
     def append(
-        self, topic: str, destination: int, key: bytes, value: bytes, kind: str, event_id: str, trace: str | None
+        self,
+        topic: str,
+        destination: int,
+        key: bytes,
+        value: bytes,
+        kind: str,
+        event_id: str,
+        trace: str | None = None,
+        decided: str | None = None,
     ) -> None:
         """Gives a fact its position and its number on its lane."""
         lane = (topic, destination)
@@ -252,14 +240,16 @@ class Hop:
         )
         self.shard.lanes_out[lane] = lanes.follow(place, key, value)
         self.touched_out.add(lane)
-        self.rows.append(Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace))
+        self.rows.append(
+            Row(self.position, event_id, topic, destination, key, value, kind, stamp.pack(), trace, decided)
+        )
         self.position += 1
 
     def forward(self, topic: str, key: bytes, value: bytes, kind: str) -> None:
         """Sends a command to its own partition of its door, byte for byte: there it gets its place in the one order that all see."""
         event_id = derived_id(self.tools.service.name, self.shard.partition, self.position)
         target = partition_of(key, self.tools.partitions)
-        self.append(topic, target, key, value, kind, event_id, None)
+        self.append(topic, target, key, value, kind, event_id)
 
     def dead_letter(self, message: Message, code: str, reason: str, *, park: bool) -> None:
         """Keeps a record that cannot be handled, whole and with its reason; parks its key where order matters."""
@@ -267,6 +257,7 @@ class Hop:
         meta = self.meta(message.where, wall, *door.owner(key), message.where, None)
         headers = tuple(Header(name, value) for name, value in message.headers)
         place = (message.topic, message.partition, message.offset)
+        said = decided_by.found(message.headers)
         letter = DeadLetter(
             meta, self.tools.service.name, *place, wall, key, message.value, headers, code, reason, park
         )
@@ -275,9 +266,20 @@ class Hop:
             "dead letter", event_id=meta.event_id, code=code, reason=reason, at=message.where, parked=park
         )
         self.connection.execute(
-            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (self.shard.partition, meta.event_id, message.topic, message.offset, key, message.value, wall, code, park),
+            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked, decided_by) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            (
+                self.shard.partition,
+                meta.event_id,
+                message.topic,
+                message.offset,
+                key,
+                message.value,
+                wall,
+                code,
+                park,
+                said,
+            ),
         )
         if park and key is not None:
             self.shard.parked[key] = reason
@@ -289,8 +291,19 @@ class Hop:
     def park(self, message: Message) -> None:
         """Keeps a later record of a parked key, in order."""
         self.connection.execute(
-            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms) VALUES (%s, %s, %s, %s, %s, %s)',
-            (self.shard.partition, message.topic, message.offset, message.key, message.value, message.timestamp_ms),
+            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms, decided_by) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            (
+                *(
+                    self.shard.partition,
+                    message.topic,
+                    message.offset,
+                    message.key,
+                    message.value,
+                    message.timestamp_ms,
+                ),
+                decided_by.found(message.headers),
+            ),
         )
 
     def wall_ms(self) -> int:
@@ -305,30 +318,8 @@ class Hop:
             raise Fenced(f"shard {self.shard.partition} of {self.tools.service.name} was moved by another owner")
         self.tools.reach("rows-moved")
         if self.rows:
-            self.copy()
+            outbox.copy(self.connection, self.shard.partition, self.rows)
         self.tools.reach("decided")
-
-    def copy(self) -> None:
-        """Writes the outbox rows in one COPY."""
-        names = (
-            "partition, position, id, aggregatetype, aggregateid, type, payload, key, destination, lane, traceparent"
-        )
-        kinds = ["int4", "int8", "text", "text", "text", "text", "bytea", "bytea", "int4", "bytea", "text"]
-        with (
-            self.connection.cursor() as cursor,
-            cursor.copy(f"COPY outbox ({names}) FROM STDIN (FORMAT BINARY)") as copy,
-        ):
-            copy.set_types(kinds)
-            for row in self.rows:
-                identity = (
-                    self.shard.partition,
-                    row.position,
-                    row.event_id,
-                    row.topic,
-                    readable(row.key),
-                    row.record_type,
-                )
-                copy.write_row((*identity, row.value, row.key, row.destination, row.lane, row.traceparent))
 
     # -- the whole -------------------------------------------------------------------------------------------------------
 

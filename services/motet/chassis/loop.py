@@ -17,15 +17,16 @@ import psycopg
 import stamina
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from motet.chassis import code_version, crashpoints, database, door, guard, provision, telemetry
+from motet.chassis import code_version, crashpoints, database, door, guard, outbox, provision, telemetry
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, take_messages
 from motet.chassis.endings import DATABASE, OURS, lead_to_an_end
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.gathering import Gathering
-from motet.chassis.hop import Hop, Row, Tools
+from motet.chassis.hop import Hop, Tools
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.publisher import ProducerLost, Publisher
 from motet.chassis.registry import Registry
 from motet.chassis.service import Handler, Opening, Service
@@ -142,14 +143,7 @@ class Loop:
 
     def uncovered(self, owned: Shard, watermark: int) -> list[Row]:
         """The outbox rows that the group's committed position does not cover."""
-        rows = [
-            Row(*columns)
-            for columns in self.connection.execute(
-                "SELECT position, id, aggregatetype, destination, key, payload, type, lane, traceparent FROM outbox "
-                "WHERE partition = %s AND position >= %s ORDER BY position",
-                (owned.partition, watermark),
-            )
-        ]
+        rows = outbox.since(self.connection, owned.partition, watermark)
         shards.check_rows(rows[0].position if rows else None, len(rows), watermark, owned, self.service.name)
         return rows
 

@@ -17,8 +17,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from motet.chassis.consuming import group_offsets
 from motet.chassis.errors import MotetError
-from motet.chassis.hop import Row
 from motet.chassis.kafka_login import reaching
+from motet.chassis.outbox import Row
 
 
 class ProducerLost(MotetError):

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from motet.chassis import door
+from motet.chassis import decided_by, door
 from motet.chassis.errors import Undecodable
 from motet.chassis.identity import partition_of
 from motet.chassis.message import Message
@@ -96,15 +96,17 @@ def failed(hop: Hop, received: Received, reason: str) -> None:
 def find(hop: Hop, repair: Repair) -> Letter | None:
     """The dead letter, if there is one and it is the asking tenant's, or an operator asks."""
     row = hop.connection.execute(
-        'SELECT topic, "offset", key, payload, timestamp_ms, code, parked FROM dead_letter WHERE partition = %s AND event_id = %s',
+        'SELECT topic, "offset", key, payload, timestamp_ms, code, parked, decided_by FROM dead_letter WHERE partition = %s AND event_id = %s',
         (hop.shard.partition, repair.dead_letter_id),
     ).fetchone()
     if row is None:
         return None
-    topic, offset, key, payload, timestamp_ms, code, parked = row
+    topic, offset, key, payload, timestamp_ms, code, parked, said = row
     if repair.meta.tenant not in (OPERATOR, door.owner(key)[0]):
         return None
-    return Letter(Message(topic, hop.shard.partition, offset, key, payload, timestamp_ms, ()), code, parked)
+    return Letter(
+        Message(topic, hop.shard.partition, offset, key, payload, timestamp_ms, decided_by.kept(said)), code, parked
+    )
 
 
 def again(hop: Hop, letter: Letter, now_ms: int) -> list[Received]:
@@ -194,12 +196,13 @@ def waiting(hop: Hop, key: bytes | None) -> Iterator[Parked]:
     last = -1
     while True:
         rows = hop.connection.execute(
-            'SELECT number, topic, "offset", payload, timestamp_ms FROM parked_record WHERE partition = %s AND key = %s AND number > %s '
+            'SELECT number, topic, "offset", payload, timestamp_ms, decided_by FROM parked_record WHERE partition = %s AND key = %s AND number > %s '
             "ORDER BY number LIMIT %s",
             (hop.shard.partition, key, last, PARKED_AT_ONCE),
         ).fetchall()
-        for number, topic, offset, payload, timestamp_ms in rows:
-            yield Parked(number, Message(topic, hop.shard.partition, offset, key, payload, timestamp_ms, ()))
+        for number, topic, offset, payload, timestamp_ms, said in rows:
+            headers = decided_by.kept(said)
+            yield Parked(number, Message(topic, hop.shard.partition, offset, key, payload, timestamp_ms, headers))
         if len(rows) < PARKED_AT_ONCE:
             return
         last = rows[-1][0]

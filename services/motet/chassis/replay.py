@@ -84,7 +84,8 @@ class Replay:
             return None
         if isinstance(record, Command):
             return None
-        return Received(*place, key, message.value or b"", message.timestamp_ms, record, record.meta.event_id)
+        at, cause = message.timestamp_ms, record.meta.event_id
+        return Received(*place, key, message.value or b"", at, record, cause, message.headers)
 
     def given_up(self, place: tuple[str, int, int], key: tuple[int, bytes]) -> bool:
         """Whether the hop is without a record: it was given up, or waits behind one that was."""

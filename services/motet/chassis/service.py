@@ -38,6 +38,8 @@ class Received:
     timestamp_ms: int
     record: Any
     cause: str
+    # Of a record that a service wrote.
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
     def meta(self) -> Meta | None:

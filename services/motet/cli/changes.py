@@ -14,11 +14,15 @@ from motet.cli.output import JsonOption, console, rows_of, show, table
 from motet.cli.past import moment_of
 
 CAME: Final = "SELECT * FROM versions WHERE first_at >= %s AND first_at < %s ORDER BY first_at, kind, version"
-# A plan's contracts as one text, so that plans of the same contracts are counted together.
-RAN: Final = """SELECT workflow, left(shape_sha256, 12) AS shape, mode, rules, code_version, contracts, count(*) AS plans,
-min(admitted_at) AS first_at, max(admitted_at) AS last_at, (array_agg(plan_id ORDER BY admitted_at, plan_id))[:%s] AS plan_ids
+# A plan's contracts as one text, so that plans of the same contracts are counted together; so is the code that decided its events, or if
+# these do not say, that admitted it.
+RAN: Final = """SELECT workflow, left(shape_sha256, 12) AS shape, mode, rules, coalesce(code, code_version) AS code_version, contracts,
+count(*) AS plans, min(admitted_at) AS first_at, max(admitted_at) AS last_at,
+(array_agg(plan_id ORDER BY admitted_at, plan_id))[:%s] AS plan_ids
 FROM plans CROSS JOIN LATERAL (SELECT string_agg(DISTINCT c.tool || ' v' || c.contract_version, ', ') AS contracts
-FROM calls AS c WHERE c.plan_id = plans.plan_id) AS k WHERE admitted_at >= %s AND admitted_at < %s
+FROM calls AS c WHERE c.plan_id = plans.plan_id) AS k
+CROSS JOIN LATERAL (SELECT string_agg(DISTINCT e.code_version, ', ') AS code
+FROM lineage AS e WHERE e.plan_id = plans.plan_id AND e.topic = 'motet.events') AS h WHERE admitted_at >= %s AND admitted_at < %s
 GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY first_at, shape"""
 WRITTEN: Final = "A time in ISO 8601, UTC where it says nothing else; or 90s, 15m, 2h, 3d ago; or now."
 

@@ -200,6 +200,7 @@ def print_event(one: Event, json: bool) -> None:
             "partition": one.partition,
             "offset": one.offset,
             "type": one.type,
+            "decided_by": dict(one.decided_by),
             **one.record.to_avro(),
         }
         typer.echo(jsonlib.dumps(record, ensure_ascii=False, default=list))

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 from motet.chassis import settings as configuration
 from motet.chassis.codec import Codec
 from motet.chassis.contracts import every, newest
+from motet.chassis.decided_by import found, read
 from motet.chassis.errors import ConfigurationError, MotetError, RegistryUnavailable, Undecodable
 from motet.chassis.identity import domain_key
 from motet.chassis.message import Message
@@ -258,7 +259,7 @@ class Client:
                         continue
                     if plan_id is None or record.plan_id == plan_id:
                         place = (message.topic, message.partition, message.offset, message.timestamp_ms)
-                        yield Event(*place, record.FULL_NAME, record)
+                        yield Event(*place, record.FULL_NAME, record, read(found(message.headers)))
         finally:
             tail.close()
 

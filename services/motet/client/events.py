@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -26,7 +26,10 @@ class EventsUnavailable(MotetError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event and where it stands."""
+    """An event and where it stands.
+
+    `decided_by` is what stands beside its content: code, strategy, rules, workflow and contracts, each where it is known.
+    """
 
     topic: str
     partition: int
@@ -34,6 +37,7 @@ class Event:
     timestamp_ms: int
     type: str
     record: Any
+    decided_by: Mapping[str, str] = field(default_factory=dict)
 
 
 def event_type(message: Message) -> str:

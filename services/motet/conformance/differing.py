@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from motet.chassis import decided_by
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
 from motet.chassis.text import readable
@@ -58,10 +59,11 @@ def difference(codec: Codec, place: Place, published: Said | None, today: Said |
 
 
 def content(codec: Codec, said: Said) -> dict[str, Any]:
-    """A record as a person reads it, its key and its lane beside it."""
+    """A record as a person reads it, beside it its key, its lane, and what it was decided by."""
     out: dict[str, Any] = {
         "key": readable(said.key),
         "lane": {"exogenous": said.stamp.exogenous, "previous": said.stamp.previous.hex()},
+        "decided_by": decided_by.read(said.decided_by),
     }
     try:
         record = codec.decode(said.value)

@@ -7,21 +7,21 @@ are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import psycopg
 
-from motet.chassis import clock, lanes
+from motet.chassis import clock, decided_by, lanes, outbox
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
 from motet.chassis.identity import derived_id
 from motet.chassis.lag import taken_by
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.repairs import UNORDERED
 from motet.chassis.service import Service
-from motet.chassis.text import printable, readable
+from motet.chassis.text import printable
 from motet.conformance.recovery import EPOCH
 from motet.conformance.rerun import Rerun
 from motet.conformance.shard_log import Said, ShardLog
@@ -132,15 +132,23 @@ def write(connection: psycopg.Connection[Any], found: Frontier, covered: int) ->
             [(shard, *lane, place.number, place.digest) for lane, place in found.lanes_out.items()],
         )
         cursor.executemany(
-            "INSERT INTO outbox (partition, position, id, aggregatetype, aggregateid, type, payload, key, destination, lane, traceparent) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [(shard, *row) for row in uncovered(found, covered)],
-        )
-        cursor.executemany(
-            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked, decided_by) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
-                (shard, event_id, one.topic, one.offset, one.key, one.value, one.appended_at, one.code, one.parked)
+                (
+                    *(
+                        shard,
+                        event_id,
+                        one.topic,
+                        one.offset,
+                        one.key,
+                        one.value,
+                        one.appended_at,
+                        one.code,
+                        one.parked,
+                    ),
+                    decided_by.found((header.name, header.value) for header in one.headers),
+                )
                 for event_id, one in found.letters.items()
             ],
         )
@@ -149,21 +157,30 @@ def write(connection: psycopg.Connection[Any], found: Frontier, covered: int) ->
             [(shard, one.key, printable(one.reason)) for one in found.letters.values() if one.parked],
         )
         cursor.executemany(
-            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms) VALUES (%s, %s, %s, %s, %s, %s)',
-            [(shard, one.topic, one.offset, one.key, one.value, one.timestamp_ms) for one in found.parked],
+            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms, decided_by) '
+            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    *(shard, one.topic, one.offset, one.key, one.value, one.timestamp_ms),
+                    decided_by.found(one.headers),
+                )
+                for one in found.parked
+            ],
         )
+    outbox.copy(connection, shard, uncovered(found, covered))
 
 
-def uncovered(found: Frontier, covered: int) -> list[Sequence[Any]]:
+def uncovered(found: Frontier, covered: int) -> list[Row]:
     """The outbox from the position that the group committed on. A position of which nothing is left repeats the one behind it."""
-    rows: list[Sequence[Any]] = []
+    rows: list[Row] = []
     for position in range(found.next_position - 1, covered - 1, -1):
         here = found.published.get(position)
         if here is None:
-            rows.append((position, *rows[-1][1:]))
+            rows.append(replace(rows[-1], position=position))
             continue
         said, record = here
         meta: Any = getattr(record, "meta", None)
-        identity = (meta.event_id, said.topic, readable(said.key), record.FULL_NAME)
-        rows.append((position, *identity, said.value, said.key, said.destination, said.stamp.pack(), meta.traceparent))
+        place = (position, meta.event_id, said.topic, said.destination)
+        beside = (said.stamp.pack(), meta.traceparent, said.decided_by)
+        rows.append(Row(*place, said.key, said.value, record.FULL_NAME, *beside))
     return rows

@@ -6,8 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from motet.chassis.hop import Row
 from motet.chassis.identity import derived_id
+from motet.chassis.outbox import Row
 from motet.chassis.repairs import DEAD_LETTERS
 from motet.records import DeadLetter
 

@@ -16,12 +16,13 @@ from typing import Any, Final
 import psycopg
 import structlog
 
-from motet.chassis import code_version, crashpoints, database, endings, guard, lanes, shard
+from motet.chassis import code_version, crashpoints, database, decided_by, endings, guard, lanes, shard
 from motet.chassis.codec import PREFIX, Codec, Schemas
 from motet.chassis.errors import ConfigurationError, Undecodable
-from motet.chassis.hop import MERGES, Hop, Row, Tools
+from motet.chassis.hop import MERGES, Hop, Tools
 from motet.chassis.identity import derived_id
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Handler, Opening, Received, Service, as_decided
 from motet.chassis.settings import Settings
@@ -135,7 +136,10 @@ class ShardAgain:
         """Takes what the records published behind the last known batch name as their causes.
 
         A process can die when some of a batch's facts are in Kafka, and how it was merged is not. Any order is right that gives these facts.
+        They say themselves which code decided them.
         """
+        left = (said.decided_by for place, said in self.log.published.items() if place not in self.seen)
+        self.code = next(filter(None, map(decided_by.code_of, left)), self.code)
         return self.compared(self.hop(self.causes()))
 
     def compared(self, rows: Iterable[Row]) -> Compared:
@@ -305,7 +309,15 @@ class HopAgain(Hop):
         self.log, self.rules, self.code = log, rules, code
 
     def append(
-        self, topic: str, destination: int, key: bytes, value: bytes, kind: str, event_id: str, trace: str | None
+        self,
+        topic: str,
+        destination: int,
+        key: bytes,
+        value: bytes,
+        kind: str,
+        event_id: str,
+        trace: str | None = None,
+        decided: str | None = None,
     ) -> None:
         """Gives a fact its position and its number on its lane."""
         number = self.shard.lanes_out.get((topic, destination), lanes.Place()).number + 1
@@ -314,7 +326,10 @@ class HopAgain(Hop):
             value = self.as_measured(topic, value, said.value)
             if said.value[: PREFIX.size] != value[: PREFIX.size]:
                 value = self.tools.codec.as_in(value, said.value)
-        super().append(topic, destination, key, value, kind, event_id, trace)
+        if said is not None and said.decided_by is None:
+            # From before facts said it.
+            decided = None
+        super().append(topic, destination, key, value, kind, event_id, trace, decided)
 
     def as_measured(self, topic: str, value: bytes, was: bytes) -> bytes:
         """A fact that says of time what was said then; as it is where that says something else."""

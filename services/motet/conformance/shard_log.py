@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from motet.chassis import decided_by
 from motet.chassis.codec import Codec
-from motet.chassis.hop import MERGES, Row
+from motet.chassis.hop import MERGES
 from motet.chassis.lanes import Stamp, stamp_of
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.service import Service
 from motet.records import Command, Merged, Record
 
@@ -18,13 +20,14 @@ Place = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a shard published: a place on a lane, and the bytes there."""
+    """What a shard published: a place on a lane, the bytes there, and what stands beside them of how they were decided."""
 
     topic: str
     destination: int
     stamp: Stamp
     key: bytes
     value: bytes
+    decided_by: str | None = None
 
     @property
     def place(self) -> Place:
@@ -34,7 +37,7 @@ class Said:
     @staticmethod
     def of(row: Row) -> Said:
         """What a row of the outbox will be."""
-        return Said(row.topic, row.destination, Stamp.unpack(row.lane), row.key, row.value)
+        return Said(row.topic, row.destination, Stamp.unpack(row.lane), row.key, row.value, row.decided_by)
 
 
 @dataclass
@@ -59,7 +62,8 @@ def logs_of(messages: Iterable[Message], service: Service, codec: Codec, partiti
         stamp = stamp_of(message.headers)
         if stamp is None or stamp.service != service.name:
             continue
-        said = Said(message.topic, message.partition, stamp, message.key or b"", message.value or b"")
+        beside = decided_by.found(message.headers)
+        said = Said(message.topic, message.partition, stamp, message.key or b"", message.value or b"", beside)
         log = logs[stamp.shard]
         if said.place in log.published:
             continue

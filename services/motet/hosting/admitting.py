@@ -17,10 +17,9 @@ SAYS_SHAPE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a plan comes from, as it is told and not decided on: the event that it answers to, its definition's name, the code that admits it."""
+    """Where a plan comes from, as it is told and not decided on: the event that it answers to, the code that admits it."""
 
     caused_by: str | None = None
-    workflow: str | None = None
     code_version: str = ""
 
 
@@ -47,7 +46,7 @@ def admitted(plan: Plan, meta: Meta, content: str, origin: Origin) -> PlanAdmitt
         *(meta, plan.plan_id, plan.idempotency_key, plan.agent, plan.isolation, content, calls),
         *(plan.policy, plan.deadline, mode_of(plan.plan_id), names(plan.leases)),
         caused_by=origin.caused_by,
-        workflow=origin.workflow,
+        workflow=plan.workflow,
         shape_sha256=shape_digest(plan) if plan.rules >= SAYS_SHAPE else "",
         rules=plan.rules if plan.rules >= SAYS_SHAPE else 0,
         code_version=origin.code_version,

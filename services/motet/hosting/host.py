@@ -15,7 +15,7 @@ from motet.chassis.hop import Hop
 from motet.chassis.repairs import REPAIRS
 from motet.chassis.service import Inert, Input, Opening, Received, Service
 from motet.chassis.settings import Settings
-from motet.hosting import rows
+from motet.hosting import rows, under
 from motet.hosting.admitting import Origin, admitted, reservation_of
 from motet.hosting.commands import Commands, Known
 from motet.hosting.directing import Directing
@@ -159,7 +159,7 @@ class Host(Inert):
         record = received.record
         telling = Telling(hop, self.limits, Cause(received.cause, received.timestamp_ms), self.plan_ended)
         if not isinstance(record, Command):
-            self.hear(received, hop, telling)
+            self.hear(received, telling)
         elif not is_answered_by(self.opening.service, record):
             self.leave(record, received.timestamp_ms)
         elif isinstance(record, SubmitPlan):
@@ -168,7 +168,7 @@ class Host(Inert):
         elif not self.known(record, received, hop):
             self.direct(record, received, hop, telling)
 
-    def hear(self, received: Received, hop: Hop, telling: Telling) -> None:
+    def hear(self, received: Received, telling: Telling) -> None:
         """One record of a service."""
         schedule = self.schedule
         match received.record:
@@ -177,7 +177,7 @@ class Host(Inert):
             case TimerFired(plan_id=plan_id):
                 telling.tell(schedule.ring(plan_id))
             case CallsReported() as report:
-                self.progress(report, hop, telling)
+                self.progress(report, telling)
             case ToolContract() as contract:
                 schedule.board.contracts.add(contract)
                 rows.save_contract(self.opening, contract, received.value)
@@ -230,6 +230,7 @@ class Host(Inert):
                     known.terminal_event_id,
                     known.answer,
                 ),
+                under=under.of_command(known.plan_id),
             )
             return True
         what = f"plan {known.plan_id}" if known.plan_id else "another command"
@@ -275,8 +276,7 @@ class Host(Inert):
         self.commands.put(key_of(command), Known(plan_id, content, "OPEN"))
         meta = telling.meta(plan)
         plan.admitted_in = meta.event_id
-        origin = Origin(command.caused_by, command.workflow, hop.code)
-        hop.emit(EVENTS, admitted(plan, meta, content, origin))
+        telling.say(plan, admitted(plan, meta, content, Origin(command.caused_by, hop.code)))
         telling.tell(self.schedule.admit(plan))
 
     def direct(self, command: Command, received: Received, hop: Hop, telling: Telling) -> None:
@@ -305,12 +305,12 @@ class Host(Inert):
         else:
             kind = command.FULL_NAME.rpartition(".")[2]
             event = CommandRefused(meta, kind, *names, self.short(plan_id) or None, reasons)
-        hop.emit(EVENTS, event)
+        hop.emit(EVENTS, event, under=under.of_command(plan_id))
         codes = [one.code for one in reasons]
         hop.tools.log.info("command refused", event_id=meta.event_id, plan_id=plan_id, reasons=codes)
         return meta.event_id, answer_of(event)
 
-    def progress(self, report: CallsReported, hop: Hop, telling: Telling) -> None:
+    def progress(self, report: CallsReported, telling: Telling) -> None:
         """Running calls say how far they are; former attempts and calls that ended say nothing any more."""
         plan = self.schedule.plans.get(report.plan_id)
         if plan is None:
@@ -321,7 +321,7 @@ class Host(Inert):
             if call is not None and call.attempt == one.attempt and (call.status == "STARTED" or call.lingers):
                 live.append(one)
         if live:
-            hop.emit(EVENTS, CallsProgressed(telling.meta(plan), plan.plan_id, tuple(live)))
+            telling.say(plan, CallsProgressed(telling.meta(plan), plan.plan_id, tuple(live)))
 
     def plan_ended(self, plan: Plan, ended: PlanEnded) -> None:
         """A plan's terminal event is the answer for whoever asks again."""

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from motet.chassis.hop import Hop
 from motet.chassis.identity import domain_key
+from motet.hosting import under
 from motet.plan import Committed, Ended, Fact, Limits, Plan, Reservation, Started, Step, Stopped, Undoing, Word
 from motet.records import (
     CallsCommitted,
@@ -20,6 +21,7 @@ from motet.records import (
     Meta,
     PlanEnded,
     QuarantineResources,
+    Record,
     ReleaseResources,
     ReserveResources,
     ResourcesGranted,
@@ -82,7 +84,7 @@ class Telling:
                 case Ended():
                     self.end(plan)
                 case Fact(record=record):
-                    self.hop.emit(EVENTS, record(meta=self.meta(plan)))
+                    self.say(plan, record(meta=self.meta(plan)))
                 case Stopped(calls=stopped, reason=reason):
                     self.stop(plan, stopped, reason)
                 case Undoing():
@@ -93,7 +95,7 @@ class Telling:
         indexes = tuple(call.index for call in invocations)
         attempts = tuple(call.attempt for call in invocations)
         first = all(attempt == 1 for attempt in attempts)
-        self.hop.emit(EVENTS, CallsStarted(self.meta(plan), plan.plan_id, indexes, () if first else attempts))
+        self.say(plan, CallsStarted(self.meta(plan), plan.plan_id, indexes, () if first else attempts))
         by_toolset: dict[str, list[Invocation]] = {}
         for call in invocations:
             by_toolset.setdefault(toolset_of(call), []).append(call)
@@ -109,8 +111,8 @@ class Telling:
     def undo(self, plan: Plan, step: Undoing) -> None:
         """A compensation's attempt begins."""
         call = step.invocation
-        self.hop.emit(
-            EVENTS,
+        self.say(
+            plan,
             CompensationStarted(
                 self.meta(plan),
                 plan.plan_id,
@@ -138,7 +140,7 @@ class Telling:
         """Calls took their place in the plan's history."""
         for chunk in chunks(list(calls), lambda call: len(call.result or "")):
             meta = self.meta(plan)
-            self.hop.emit(EVENTS, CallsCommitted(meta, plan.plan_id, tuple(chunk)))
+            self.say(plan, CallsCommitted(meta, plan.plan_id, tuple(chunk)))
             plan.committed_in.update({call.index: meta.event_id for call in chunk})
 
     def end(self, plan: Plan) -> None:
@@ -148,10 +150,14 @@ class Telling:
         ended = PlanEnded(
             meta, plan.plan_id, plan.idempotency_key, plan.agent, outcome, results, history, plan.remaining
         )
-        self.hop.emit(EVENTS, ended)
+        self.say(plan, ended)
         self.ended(plan, ended)
         if outcome != "SUCCEEDED":
             self.hop.tools.log.info("plan failed", event_id=meta.event_id, plan_id=plan.plan_id, outcome=outcome)
+
+    def say(self, plan: Plan, event: Record) -> None:
+        """An event of a plan."""
+        self.hop.emit(EVENTS, event, under=under.of_plan(plan))
 
     def meta(self, plan: Plan | Reservation) -> Meta:
         """The meta of a fact about a plan."""

@@ -76,6 +76,7 @@ def admit(
         in_line=admission.undone_in_line,
         reserves=admission.reserves,
         known_by=now + int(admission.unknown_seconds * MILLISECONDS) if admission.unknown_seconds else 0,
+        workflow=command.workflow,
         leases=admission.needs.leased(),
         lease_wait=admission.needs.wait_ms,
     )

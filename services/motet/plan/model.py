@@ -179,6 +179,8 @@ class Plan:
     rules: int = 1
     # Of a hosted plan: the call in doubt of which the host of the lines was told.
     doubt_told: str = ""
+    # The name of the definition that it is an instance of, as its author gives it: it is told, and decides nothing.
+    workflow: str | None = None
     # Set with the terminal event; a plan of which something lingers is kept.
     outcome: PlanOutcome = "UNKNOWN"
     # -- derived ------------------------------------------------------------------------------------------------------------
@@ -189,6 +191,8 @@ class Plan:
     demand: tuple[tuple[str, int], ...] = ()
     # Whether some of its calls may get in line later than others.
     in_parts: bool = False
+    # What its events say that they are decided under (`hosting.under`), once that was asked for.
+    under: str = ""
     # Of a hybrid plan, everything that it uses; of use until it was asked for.
     reserves: tuple[Claim, ...] = ()
     # -- what most plans never have; kept together in a row, with what it reserves -------------------------------------------

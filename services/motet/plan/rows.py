@@ -39,6 +39,7 @@ HEAD: Final = (
         "known_by",
         "rules",
         "doubt_told",
+        "workflow",
     ),
 )
 RESERVATION: Final = ("tenant", "domain", "asked_in", "correlation_id", "traceparent", "deadline")

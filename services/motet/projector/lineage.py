@@ -6,8 +6,11 @@ caused it, so the row of an answer leads on to that, and names the invocation as
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
+from motet.chassis import decided_by
+from motet.chassis.decided_by import Header
 from motet.chassis.text import printable
 from motet.projector.changes import Changes, moment
 from motet.projector.definition import DOMAIN, TENANT, Column, Function, Table, View, columns
@@ -30,7 +33,7 @@ LINEAGE: Final = Table(
         (
             "code_version",
             "text",
-            "The code that made it, where it says so: an admission the host's, a result the tool service's; else null.",
+            "The code that made it, where it says so: an event what its host ran then, a result what the tool service did; else null.",
         ),
         ("topic", "text NOT NULL", "The topic that it is in."),
         ("partition", "integer NOT NULL", "Where it stands in the topic."),
@@ -127,6 +130,10 @@ class Placed(Protocol):
     def record(self) -> Any:
         """The record."""
 
+    @property
+    def headers(self) -> Iterable[Header]:
+        """Its Kafka headers."""
+
 
 def link(changes: Changes, one: Placed) -> None:
     """The row that leads from a record's cause to it."""
@@ -150,12 +157,20 @@ def link(changes: Changes, one: Placed) -> None:
             "plan_id": printable(getattr(record, "plan_id", None) or ""),
             "hlc": meta.hlc,
             "recorded_at": moment(meta.recorded_at),
-            "code_version": printable(code) if (code := getattr(record, "code_version", None)) else None,
+            "code_version": printable(code) if (code := code_of(one)) else None,
             "topic": one.topic,
             "partition": one.partition,
             "offset": one.offset,
         }
     )
+
+
+def code_of(one: Placed) -> str:
+    """The code that made a record, as its content says it or the header of a fact; empty where neither does."""
+    said = getattr(one.record, "code_version", None)
+    if said or one.topic not in decided_by.FACTS:
+        return said or ""
+    return decided_by.code_of(decided_by.found(one.headers))
 
 
 def link_command(changes: Changes, record: PlanAdmitted | MessageTaken) -> None:

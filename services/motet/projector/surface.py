@@ -16,7 +16,7 @@ from motet.projector.views import VIEWS
 
 SCHEMA: Final = "motet"
 # One more with every change of the definition: of two versions only the newer one may replace the other's tables.
-VERSION: Final = 4
+VERSION: Final = 5
 # Reads everything; grant it to operators.
 READER: Final = "motet_reader"
 # Reads the rows of the tenant that `motet.tenant` names; grant it to a service that sets the name for its users.

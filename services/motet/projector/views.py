@@ -102,7 +102,7 @@ FROM {schema}.lineage AS l LEFT JOIN {schema}.plans AS p ON p.plan_id = l.plan_i
         "strategy": "Who coordinates its plan: ORCHESTRATED, CHOREOGRAPHED or HYBRID. Null if it is about no plan.",
         "workflow": "The definition that its plan is an instance of.",
         "rules": "The version of the rules that its plan is decided by.",
-        "code_version": "The code that made it, or else that admitted its plan; `motet.merges` has the code of every batch.",
+        "code_version": "The code that decided it; of an event from before events said it, the code that admitted its plan.",
         "contracts": "The contracts that its plan was admitted by, tool@version each.",
     },
 )

@@ -16,9 +16,10 @@ import psycopg
 from motet.chassis import crashpoints, fencing
 from motet.chassis.codec import Codec, newest_schemas
 from motet.chassis.errors import MotetError
-from motet.chassis.hop import Hop, Row, Tools
+from motet.chassis.hop import Hop, Tools
 from motet.chassis.log_clock import LogClock
 from motet.chassis.message import Message
+from motet.chassis.outbox import Row
 from motet.chassis.repairs import DEAD_LETTERS
 from motet.chassis.service import Handler, Opening, Service
 from motet.chassis.shard import Shard
