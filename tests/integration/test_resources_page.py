@@ -18,7 +18,7 @@ PAGES: Final = [(ROOT / "docs" / name).read_text() for name in ("resources.md", 
 TOOLS: Final = ROOT / "examples" / "stock_tools.py"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_the_pages_say_what_the_screen_says(world: World) -> None:
     """Who holds, who waits and why, now and at a moment of the past, and what led to what, on the real thing."""
     world.coordinator()
