@@ -45,17 +45,15 @@ class Sending:
         self.under_way: dict[int, Told] = {}
         # Why nothing is taken any more, once that is so.
         self.fatal = ""
-        self.producer = Producer(
-            {
-                **reaching(bootstrap),
-                "enable.idempotence": True,
-                "partitioner": "murmur2_random",
-                "linger.ms": 0,
-                "message.timeout.ms": 30_000,
-                "log_level": 0,
-            },
-            logger=SILENT,
-        )
+        self.configuration: dict[str, Any] = {
+            **reaching(bootstrap),
+            "enable.idempotence": True,
+            "partitioner": "murmur2_random",
+            "linger.ms": 0,
+            "message.timeout.ms": 30_000,
+            "log_level": 0,
+        }
+        self.producer = Producer(self.configuration, logger=SILENT)
 
     def give(self, topic: str, key: bytes, value: bytes, told: Told) -> None:
         """Hands a record over; waits where too much is under way. `told` is called once, on whatever thread."""
@@ -115,7 +113,15 @@ class Sending:
     def give_up(self, error: BaseException) -> None:
         """Nothing that is under way arrives any more."""
         fatal = error if isinstance(error, KafkaException) else error.__cause__
-        reason = str(fatal.args[0].str()) if isinstance(fatal, KafkaException) else str(error)
-        self.fatal = self.fatal or reason
+        if not self.fatal:
+            self.fatal = str(fatal.args[0].str()) if isinstance(fatal, KafkaException) else self.asked_again(str(error))
         for number in list(self.under_way):
             self.end(number, None, self.fatal)
+
+    def asked_again(self, otherwise: str) -> str:
+        """Why a producer gives up, where that got lost between callbacks: another one, with nothing on its way, says it."""
+        try:
+            Producer(self.configuration, logger=SILENT).poll(LOOK_SECONDS)
+        except KafkaException as error:
+            return str(error.args[0].str())
+        return otherwise
