@@ -15,14 +15,12 @@ from typing import Any, Final
 
 import fastavro
 
-from motet.chassis.avro_text import DOUBLE, FLOAT, PRIMITIVES, Differs, Text, function, kind_of, resolved
+from motet.chassis.avro_text import BYTE, LONG_BITS, PRIMITIVES, Differs, Text, function, kind_of, resolved
 
 Read = Callable[[bytes, int], tuple[Any, int]]
 
 HEAD: Final = "def read(b: bytes, i: int) -> tuple[Any, int]:"
 IMPORTS: Final = "from motet.chassis.avro_reading import more"
-LONG_BITS: Final = 64
-BYTE: Final = 7
 
 
 def reader(written: Any, own: Any) -> Read:
@@ -35,7 +33,7 @@ def reader(written: Any, own: Any) -> Read:
     text = text_of(written, own)
     if text is None:
         return by_fastavro(written, own)
-    read: Read = function(text, {"Any": Any, "more": more, "DOUBLE": DOUBLE, "FLOAT": FLOAT})
+    read: Read = function(text, {"more": more})
     return read
 
 

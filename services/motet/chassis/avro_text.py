@@ -16,6 +16,9 @@ from typing import Any, Final
 
 COMPILED: Final = "motet.chassis.avro_functions"
 PRIMITIVES: Final = frozenset({"null", "boolean", "int", "long", "float", "double", "string", "bytes"})
+# A number has at most so many bits, and a byte of it carries seven.
+LONG_BITS: Final = 64
+BYTE: Final = 7
 DOUBLE: Final = struct.Struct("<d")
 FLOAT: Final = struct.Struct("<f")
 
@@ -57,11 +60,11 @@ def digest(text: str) -> str:
 
 
 def function(text: str, known: Mapping[str, Any]) -> Any:
-    """The function of a text, which may use what is `known`."""
+    """The function of a text, which may use what is `known` beside what every text may."""
     found = ready().get(digest(text))
     if found is not None:
         return found
-    names = dict(known)
+    names = {"Any": Any, "DOUBLE": DOUBLE, "FLOAT": FLOAT, **known}
     exec(text, names)  # noqa: S102  the text is made of schemas of ours, names and all are quoted
     return names[text.removeprefix("def ").partition("(")[0]]
 

@@ -16,15 +16,13 @@ from typing import Any, Final, NoReturn
 
 import fastavro
 
-from motet.chassis.avro_text import DOUBLE, FLOAT, PRIMITIVES, Differs, Text, function, kind_of, resolved
+from motet.chassis.avro_text import BYTE, LONG_BITS, PRIMITIVES, Differs, Text, function, kind_of, resolved
 
 # Of what the value begins with and a record, the whole value.
 Write = Callable[[bytes, Any], bytes]
 
 HEAD: Final = "def write(head: bytes, record: Any) -> bytes:"
 IMPORTS: Final = "from motet.chassis.avro_writing import SMALL, number, unknown"
-LONG_BITS: Final = 64
-BYTE: Final = 7
 
 
 def number(value: int) -> bytes:
@@ -54,8 +52,7 @@ def writer(schema: Any) -> Write:
     text = text_of(schema)
     if text is None:
         return by_fastavro(schema)
-    known = {"Any": Any, "DOUBLE": DOUBLE, "FLOAT": FLOAT, "SMALL": SMALL, "number": number, "unknown": unknown}
-    inner: Write = function(text, known)
+    inner: Write = function(text, {"SMALL": SMALL, "number": number, "unknown": unknown})
 
     def write(head: bytes, record: Any) -> bytes:
         try:

@@ -60,13 +60,13 @@ def owner(key: bytes | None) -> tuple[str, str]:
 
 def is_ours(service: Service, codec: Codec, message: Message) -> bool:
     """Whether a service is the one to answer for a record, as it is but for others' commands at a door that they share."""
-    if not any(one.door for one in service.inputs if one.topic == message.topic):
+    (source,) = (one for one in service.inputs if one.topic == message.topic)
+    if not source.door:
         return True
     try:
-        record = codec.decode(message.value)
+        return service.answers(source, codec.decode(message.value))
     except Undecodable:
-        return service.owns(None)
+        return service.answers(source, None)
     except RegistryUnavailable:
         # The hop that takes it says so.
         return True
-    return service.owns(record if isinstance(record, Command) else None)

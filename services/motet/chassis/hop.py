@@ -133,11 +133,11 @@ class Hop:
             if source.door:
                 door.check(message.topic, key, record)
         except Undecodable as error:
-            if self.is_ours(source, record):
+            if self.tools.service.answers(source, record):
                 self.dead_letter(message, error.code, str(error), park=self.ordered(source))
             return None
         if source.door and partition_of(key, self.tools.partitions) != message.partition:
-            if self.is_ours(source, record):
+            if self.tools.service.answers(source, record):
                 self.forward(message.topic, key, value, record.FULL_NAME)
             return None
         return self.received(message, key, record, message.timestamp_ms)
@@ -155,12 +155,6 @@ class Hop:
             merged = ahead <= clock.BOUND_MS
             self.tools.log.warning("clock ahead", at=message.where, ahead_seconds=ahead // 1_000, merged=merged)
         return Received(*place, record.meta.event_id, message.headers)
-
-    def is_ours(self, source: Input, record: Record | None) -> bool:
-        """Whether this service is the one to answer for a record: at a door that others read as well, one of them is."""
-        if not source.door:
-            return True
-        return self.tools.service.owns(record if isinstance(record, Command) else None)
 
     @staticmethod
     def ordered(source: Input) -> bool:
@@ -257,7 +251,7 @@ class Hop:
         meta = self.meta(message.where, wall, *door.owner(key), message.where, None)
         headers = tuple(Header(name, value) for name, value in message.headers)
         place = (message.topic, message.partition, message.offset)
-        said = decided_by.found(message.headers)
+        kept = (self.shard.partition, meta.event_id, message.topic, message.offset)
         letter = DeadLetter(
             meta, self.tools.service.name, *place, wall, key, message.value, headers, code, reason, park
         )
@@ -266,20 +260,8 @@ class Hop:
             "dead letter", event_id=meta.event_id, code=code, reason=reason, at=message.where, parked=park
         )
         self.connection.execute(
-            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked, decided_by) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                self.shard.partition,
-                meta.event_id,
-                message.topic,
-                message.offset,
-                key,
-                message.value,
-                wall,
-                code,
-                park,
-                said,
-            ),
+            repairs.KEEP_LETTER,
+            (*kept, key, message.value, wall, code, park, decided_by.found(message.headers)),
         )
         if park and key is not None:
             self.shard.parked[key] = reason
@@ -290,21 +272,7 @@ class Hop:
 
     def park(self, message: Message) -> None:
         """Keeps a later record of a parked key, in order."""
-        self.connection.execute(
-            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms, decided_by) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            (
-                *(
-                    self.shard.partition,
-                    message.topic,
-                    message.offset,
-                    message.key,
-                    message.value,
-                    message.timestamp_ms,
-                ),
-                decided_by.found(message.headers),
-            ),
-        )
+        self.connection.execute(repairs.KEEP_PARKED, repairs.parked_row(self.shard.partition, message))
 
     def wall_ms(self) -> int:
         """The time for a fact that no input caused. It is in the log with the fact; a replay takes it from there."""

@@ -38,6 +38,15 @@ UNORDERED: Final = frozenset({REPAIRS, DEAD_LETTERS})
 OPERATOR: Final = "motet"
 PARKED_AT_ONCE: Final = 500
 FAILURE_LENGTH: Final = 2_000
+# Rows of dead letters, and of what waits behind one.
+KEEP_LETTER: Final = (
+    'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked, decided_by) '
+    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+KEEP_PARKED: Final = (
+    'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms, decided_by) '
+    "VALUES (%s, %s, %s, %s, %s, %s, %s)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,7 @@ def taken(hop: Hop, message: Message, now_ms: int) -> list[Received]:
     if hop.inputs[message.topic].door:
         door.check(message.topic, key, record)
         if partition_of(key, hop.tools.partitions) != message.partition:
-            if hop.is_ours(hop.inputs[message.topic], record):
+            if hop.tools.service.answers(hop.inputs[message.topic], record):
                 hop.forward(message.topic, key, message.value or b"", record.FULL_NAME)
             return []
     return [hop.received(message, key, record, now_ms)]
@@ -242,3 +251,9 @@ def answer(
         *(meta, repair.service, repair.dead_letter_id, outcome, released, repair.agent, repair.reason, told)
     )
     hop.emit(DEAD_LETTERS, record, key or b"", hop.shard.partition)
+
+
+def parked_row(shard: int, message: Message) -> tuple[object, ...]:
+    """The columns of a record that waits."""
+    place = (shard, message.topic, message.offset)
+    return *place, message.key, message.value, message.timestamp_ms, decided_by.found(message.headers)

@@ -195,6 +195,11 @@ class Service:
     code: str = ""
     # What a process of the service does beside its shards, from its start to its end.
     beside: Callable[[Settings], AbstractContextManager[None]] = alone
+
+    def answers(self, source: Input, record: Record | None) -> bool:
+        """Whether this service is the one to answer for a record: at a door that others read as well, one of them is."""
+        return not source.door or self.owns(record if isinstance(record, Command) else None)
+
     # What a record says of time that was measured when it was made is taken, in a replay, from the one that was published.
     measured: Callable[[Record, Record], Record] = as_decided
     # Statements that every new connection runs, such as a tool's own search path.

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.chassis import clock, decided_by, lanes, outbox
+from motet.chassis import clock, decided_by, lanes, outbox, repairs
 from motet.chassis.codec import Codec
 from motet.chassis.errors import Undecodable
 from motet.chassis.identity import derived_id
@@ -132,21 +132,11 @@ def write(connection: psycopg.Connection[Any], found: Frontier, covered: int) ->
             [(shard, *lane, place.number, place.digest) for lane, place in found.lanes_out.items()],
         )
         cursor.executemany(
-            'INSERT INTO dead_letter (partition, event_id, topic, "offset", key, payload, timestamp_ms, code, parked, decided_by) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            repairs.KEEP_LETTER,
             [
                 (
-                    *(
-                        shard,
-                        event_id,
-                        one.topic,
-                        one.offset,
-                        one.key,
-                        one.value,
-                        one.appended_at,
-                        one.code,
-                        one.parked,
-                    ),
+                    *(shard, event_id, one.topic, one.offset, one.key, one.value),
+                    *(one.appended_at, one.code, one.parked),
                     decided_by.found((header.name, header.value) for header in one.headers),
                 )
                 for event_id, one in found.letters.items()
@@ -156,17 +146,7 @@ def write(connection: psycopg.Connection[Any], found: Frontier, covered: int) ->
             "INSERT INTO parked_key (partition, key, reason) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
             [(shard, one.key, printable(one.reason)) for one in found.letters.values() if one.parked],
         )
-        cursor.executemany(
-            'INSERT INTO parked_record (partition, topic, "offset", key, payload, timestamp_ms, decided_by) '
-            "VALUES (%s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    *(shard, one.topic, one.offset, one.key, one.value, one.timestamp_ms),
-                    decided_by.found(one.headers),
-                )
-                for one in found.parked
-            ],
-        )
+        cursor.executemany(repairs.KEEP_PARKED, [repairs.parked_row(shard, one) for one in found.parked])
     outbox.copy(connection, shard, uncovered(found, covered))
 
 

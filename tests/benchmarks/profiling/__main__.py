@@ -51,6 +51,15 @@ def watched(platform: Platform, seconds: int, directory: Path, stack: ExitStack)
             stack.callback(spy.wait)
 
 
+def loaded(client: Client, seconds: int, first: int) -> int:
+    """As many plans as end in so many seconds, from a number on; the number behind them."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        load.in_flight(client, AT_ONCE, AT_ONCE, first=first)
+        first += AT_ONCE
+    return first
+
+
 def measured(seconds: int, directory: Path) -> dict[str, Any]:
     """One load, twice: what it costs each process while nobody looks, and its flame graphs."""
     with TemporaryDirectory(prefix="motet-profile-") as home, ExitStack() as stack:
@@ -63,19 +72,14 @@ def measured(seconds: int, directory: Path) -> dict[str, Any]:
         )
         load.in_flight(client, WARM_UP, WARM_UP_AT_ONCE)
         before = {one.name: one.cpu_seconds for one in platform.status()}
-        own, plans, began = time.process_time(), 0, time.monotonic()
-        while time.monotonic() - began < seconds:
-            load.in_flight(client, AT_ONCE, AT_ONCE, first=plans)
-            plans += AT_ONCE
+        own, began = time.process_time(), time.monotonic()
+        plans = loaded(client, seconds, 0)
         passed, calls = time.monotonic() - began, plans * CALLS_IN_PLAN
         used = {one.name: one.cpu_seconds - before.get(one.name, 0.0) for one in platform.status()}
         used["client"] = time.process_time() - own
         with ExitStack() as spies:
             watched(platform, seconds, directory, spies)
-            began = time.monotonic()
-            while time.monotonic() - began < seconds:
-                load.in_flight(client, AT_ONCE, AT_ONCE, first=plans)
-                plans += AT_ONCE
+            loaded(client, seconds, plans)
     return {
         "calls": calls,
         "calls_per_second": calls / passed,
