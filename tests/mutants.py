@@ -346,6 +346,14 @@ MUTANTS: Final = (
         "integration/test_tool_host.py::test_a_stopped_call_is_not_run_again_after_a_crash",
     ),
     Mutant(
+        "recovered-and-told-before-it-is-read",
+        "what recovery found is told before its invocation is read once more, which then runs it again",
+        "tools/outside.py",
+        "        if one.unread:\n",
+        "        if False:\n",
+        "unit/test_tools_takeover.py::test_what_recovery_found_unread_waits_until_it_is_read",
+    ),
+    Mutant(
         "failed-call-leaves-its-writes",
         "what a failed transactional call wrote stays",
         "tools/inside.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -145,6 +146,25 @@ def test_whom_a_new_owner_waits_for(shop: Shop, effect: str, mode: InvocationMod
     at = shop.outside.act_at(Left(source, call, owner, 1, 50_000, b""))
     assert (at > time.monotonic() + 49) is waits
     assert shop.outside.act_at(Left(source, call, owner, 1, -1, b"")) <= time.monotonic()
+
+
+@pytest.mark.parametrize("effect", ["pure", "idempotent", "reconcilable", "irreversible", "gone"])
+def test_what_recovery_found_unread_waits_until_it_is_read(shop: Shop, effect: str) -> None:
+    """If its end were told before, nothing would say that it may have begun when its invocation comes, and it would run."""
+    call = invocation(effect)
+    row = Left(InvokeCalls(META, "plan", "ann", (call,)), call, -1, 0, -1, b"", unread=True)
+    shop.outside = Outside(shop.toolset, opening(), shop.workers, SubjectKeys(""), [row])
+    shop.outside.watched_at = 0.0
+    assert not shop.outside.ready()
+    shop.outside.take_up()
+    assert shop.outside.left == [(math.inf, row)]
+    shop.outside.read(invocation(effect, index=1))
+    assert shop.outside.left == [(math.inf, row)]
+    shop.outside.read(call)
+    shop.outside.watched_at = 0.0
+    assert shop.outside.ready()
+    shop.outside.take_up()
+    assert shop.outside.left == []
 
 
 def test_a_clock_that_jumps_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

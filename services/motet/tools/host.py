@@ -190,13 +190,14 @@ class Host(Inert):
         answered: dict[str, list[FinishedCall]] = {}
         for received, call in work:
             same = under_way.get(call.key)
+            if same is not None and call.attempt <= same.attempt and call.arguments == same.arguments:
+                # It may have begun already, and its end will be told once.
+                self.outside.read(call)
+                continue
             end = self.at_once(received, call, known.get(call.key), same, stopped)
             tool = self.toolset.find(call.tool, call.contract_version)
             if end is not None or tool is None:
                 answered.setdefault(received.cause, []).append(end or self.not_served(call))
-            elif same is not None and call.attempt <= same.attempt:
-                # It runs already, and its end will be told once.
-                continue
             elif tool.effect == "TRANSACTIONAL":
                 inside.append((received, call))
             elif (end := held.stale(self.opening.connection, tool.leases, call, received.record.meta)) is not None:

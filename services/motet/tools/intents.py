@@ -1,7 +1,8 @@
 """Intents: the calls that may have begun outside the transaction and are not answered yet, one row each.
 
 Until its deadline an intent is its owner's. Deadlines are written and read by PostgreSQL's clock, which all owners share: what the clocks
-of their machines say does not matter.
+of their machines say does not matter. Recovery writes intents of invocations that are still to be read: whoever told their end before that would
+find no trace of it when they come, and run them again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ NOW: Final = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """An intent that is there when a shard is opened; `milliseconds` are left until its deadline, 0 or less beyond it."""
+    """An intent that is there when a shard is opened; `milliseconds` are left until its deadline, 0 or less beyond it.
+
+    Nobody acts on an `unread` one: its invocation is still to be read.
+    """
 
     source: InvokeCalls
     call: Invocation
@@ -30,6 +34,7 @@ class Left:
     milliseconds: int
     value: bytes
     stopped: bool = False
+    unread: bool = False
 
     @property
     def place(self) -> tuple[str, int]:
@@ -45,15 +50,15 @@ def token_of(epoch: int, attempt: int) -> int:
 def left(opening: Opening) -> list[Left]:
     """The intents that are there when a shard is opened."""
     rows = opening.connection.execute(
-        f"SELECT index, attempt, owner, token, deadline_at - {NOW}, invocation, stopped FROM intent WHERE partition = %s "
-        "ORDER BY plan_id, index".encode(),
+        f"SELECT index, attempt, owner, token, deadline_at - {NOW}, invocation, stopped, unread FROM intent "
+        "WHERE partition = %s ORDER BY plan_id, index".encode(),
         (opening.partition,),
     ).fetchall()
     out = []
-    for index, attempt, owner, token, milliseconds, packed, stopped in rows:
+    for index, attempt, owner, token, milliseconds, packed, stopped, unread in rows:
         source = opening.decode(packed)
         out += [
-            Left(source, call, owner, token, milliseconds, packed, stopped)
+            Left(source, call, owner, token, milliseconds, packed, stopped, unread)
             for call in source.calls
             if call.index == index and call.attempt == attempt
         ]
@@ -68,7 +73,7 @@ def write(opening: Opening, works: Sequence[Work]) -> None:
             f"SELECT %s, p, i, k, v, a, %s, t, {NOW} + d FROM unnest(%s::text[], %s::int[], %s::text[], %s::bytea[], %s::int[], "
             "%s::bigint[], %s::bigint[]) AS w (p, i, k, v, a, t, d) ON CONFLICT (partition, plan_id, index) DO UPDATE "
             "SET invocation = excluded.invocation, attempt = excluded.attempt, owner = excluded.owner, token = excluded.token, "
-            "deadline_at = excluded.deadline_at, stopped = false".encode(),
+            "deadline_at = excluded.deadline_at, stopped = false, unread = false".encode(),
             (
                 opening.partition,
                 opening.replica,
@@ -114,3 +119,11 @@ def prolong(opening: Opening, works: Sequence[Work]) -> None:
             "WHERE partition = %s AND plan_id = r ->> 0 AND index = (r ->> 1)::int".encode(),
             (json.dumps(rows), opening.partition),
         )
+
+
+def read(opening: Opening, place: tuple[str, int]) -> None:
+    """The invocation of what recovery left was read."""
+    opening.connection.execute(
+        "UPDATE intent SET unread = false WHERE partition = %s AND plan_id = %s AND index = %s",
+        (opening.partition, *place),
+    )

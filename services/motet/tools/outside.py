@@ -12,6 +12,7 @@ on with the attempts whose intents nobody else has touched, and hears their ends
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from dataclasses import replace
@@ -125,6 +126,8 @@ class Outside:
 
     def act_at(self, one: Left) -> float:
         """When to act on an intent that a former owner left, by the monotonic clock."""
+        if one.unread:
+            return math.inf
         tool = self.toolset.find(one.call.tool, one.call.contract_version)
         harmless = tool is None or tool.effect == "PURE" or one.call.mode == "RECONCILE"
         same = one.owner == self.opening.replica and tool is not None and tool.effect != "RECONCILABLE"
@@ -169,6 +172,13 @@ class Outside:
         """The attempts that have not ended, by key."""
         works = [*self.open.values(), *self.starting, *(work for work, _ in self.untold)]
         return {one.key: one for one in (*(one.call for _, one in self.left), *(work.call for work in works))}
+
+    def read(self, call: Invocation) -> None:
+        """The invocation of an attempt that is under way was read: what recovery left of it may be acted on."""
+        for number, (_, one) in enumerate(self.left):
+            if one.unread and one.call.key == call.key:
+                intents.read(self.opening, one.place)
+                self.left[number] = self.act_at(replace(one, unread=False)), replace(one, unread=False)
 
     def intend(self, received: Received, call: Invocation, tool: Tool) -> None:
         """An attempt that is to run once its intent is durable."""

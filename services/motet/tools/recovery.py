@@ -1,8 +1,8 @@
 """A tool service's rows from its topics: what was answered, and what may have begun and nobody heard the end of.
 
 No effect may run before they are there. A result that is in the log is given again and nothing runs; a call without one may have begun in the
-process that is gone, so it gets an intent of another owner's, and ends as its effect class says after a crash. A transactional call without one
-left nothing, because what it wrote went with the database: it runs. A toolset's own tables, versions of resources and tokens that were seen
+process that is gone, so it gets an intent of another owner's, and ends as its effect class says after a crash: once it was read, where the group
+had not committed it yet. A transactional call without one left nothing, because what it wrote went with the database: it runs. A toolset's own tables, versions of resources and tokens that were seen
 are in no topic: they are as the database has them.
 """
 
@@ -107,7 +107,7 @@ def recover_shard(rerun: Rerun, number: int, committed: dict[tuple[str, int], in
     found = frontier.frontier_of(service, number, log, codec, offsets)
     frontier.write(connection, found, rerun.history.covered_of(service.name, number))
     stopped = {(stop.plan_id, call.index, call.attempt) for stop in stops(log, topic, codec) for call in stop.calls}
-    write_open(connection, number, outside, stopped)
+    write_open(connection, number, outside, stopped, offsets[topic])
     kept = write_answers(connection, number, sent, ends, contracts)
     with connection.cursor() as cursor:
         cursor.executemany(
@@ -147,20 +147,21 @@ def write_open(
     number: int,
     open_calls: dict[Attempt, tuple[Sent, ToolContract | None]],
     stopped: set[Attempt],
+    next_offset: int,
 ) -> None:
-    """Intents of an owner that is gone, with as long as it may still be running."""
+    """Intents of an owner that is gone, with as long as it may still be running; of what is still to be read they say so."""
     rows = []
     for attempt, (one, contract) in open_calls.items():
         allowed = 0.0 if contract is None else contract.heartbeat_seconds or contract.timeout_seconds
         lease = int(WAITING_AND_RUNNING * allowed * MILLISECONDS)
         identity = number, one.source.plan_id, one.call.index, one.call.key, one.value, one.call.attempt
-        rows.append((*identity, NOBODY, 0, lease, attempt in stopped))
+        rows.append((*identity, NOBODY, 0, lease, attempt in stopped, one.offset >= next_offset))
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO intent (partition, plan_id, index, key, invocation, attempt, owner, token, deadline_at, stopped) "
-            f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, {NOW} + %s, %s) ON CONFLICT (partition, plan_id, index) DO UPDATE SET "
+            "INSERT INTO intent (partition, plan_id, index, key, invocation, attempt, owner, token, deadline_at, stopped, unread) "
+            f"VALUES (%s, %s, %s, %s, %s, %s, %s, %s, {NOW} + %s, %s, %s) ON CONFLICT (partition, plan_id, index) DO UPDATE SET "
             "invocation = excluded.invocation, attempt = excluded.attempt, deadline_at = excluded.deadline_at, "
-            "stopped = excluded.stopped".encode(),
+            "stopped = excluded.stopped, unread = excluded.unread".encode(),
             rows,
         )
 
