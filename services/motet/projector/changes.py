@@ -65,6 +65,14 @@ class Claims:
             for row in rows if not compensation else ():
                 row["plan_ended"] = True
 
+    def parted(self, ended: set[str]) -> tuple[Claims, Claims]:
+        """What is written now, and the rows of admitted plans that are not among those that ended."""
+        written = ended | {plan_id for plan_id, _, _ in self.replaced if plan_id not in self.admitted}
+        inserted = {plan_id: self.inserted.pop(plan_id) for plan_id in written if plan_id in self.inserted}
+        self.admitted -= ended
+        due = Claims(inserted, self.changed, self.ended_plans, ended, self.replaced)
+        return due, Claims(self.inserted, admitted=self.admitted)
+
     def rows(self) -> list[Row]:
         """The inserted rows that are still there at the end of the batch."""
         everything = (row for calls in self.inserted.values() for rows in calls.values() for row in rows)
@@ -93,25 +101,58 @@ def moment_or_none(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else moment(milliseconds)
 
 
+def numbers() -> defaultdict[Any, int]:
+    """What is counted, from 0."""
+    return defaultdict(int)
+
+
+def numbers_by_day() -> defaultdict[tuple[str, str], dict[str, int]]:
+    """What is counted, by tenant and day."""
+    return defaultdict(numbers)
+
+
+def rows_by_table() -> defaultdict[str, dict[Key, Row]]:
+    """Rows by their table's name and their key."""
+    return defaultdict(dict)
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch changes. Times are ISO 8601 texts in UTC."""
 
     plans: dict[str, Row] = field(default_factory=dict)
     plans_changed: dict[str, Row] = field(default_factory=dict)
-    plans_repeated: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    plans_repeated: dict[str, int] = field(default_factory=numbers)
+    # Plans that are over: little comes of them any more.
+    over: set[str] = field(default_factory=set)
     calls: dict[tuple[str, int], Row] = field(default_factory=dict)
     calls_changed: dict[tuple[str, int], Row] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     dead_letters_changed: dict[str, Row] = field(default_factory=dict)
     # Rows that are inserted, or changed where they are there: by table and key.
-    upserts: dict[str, dict[Key, Row]] = field(default_factory=lambda: defaultdict(dict))
+    upserts: dict[str, dict[Key, Row]] = field(default_factory=rows_by_table)
     lineage: list[Row] = field(default_factory=list)
     dead_letters: dict[str, Row] = field(default_factory=dict)
     contracts: dict[tuple[str, int], Row] = field(default_factory=dict)
     tenants: dict[str, tuple[str, str]] = field(default_factory=dict)
-    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    usage: dict[tuple[str, str], dict[str, int]] = field(default_factory=numbers_by_day)
     progress: dict[tuple[str, int], tuple[int, str]] = field(default_factory=dict)
+
+    def parted(self, held: int) -> tuple[Changes, Changes]:
+        """What is written now, and the rows of open plans: what comes of these changes them before they are written at all.
+
+        Of plans with more than `held` calls together nothing is kept back. What is kept is what a longer batch would have inserted, so the
+        tables are the same in the end. Neither this object nor a part of it may be used any more.
+        """
+        if len(self.calls) > held:
+            return self, Changes()
+        plans = {plan_id: self.plans.pop(plan_id) for plan_id in self.over if plan_id in self.plans}
+        places = [(plan_id, index) for plan_id, row in plans.items() for index in range(row["calls"])]
+        calls = {place: self.calls.pop(place) for place in places}
+        claims, kept_claims = self.claims.parted(self.over)
+        kept = Changes(plans=self.plans, calls=self.calls, claims=kept_claims)
+        self.plans, self.calls, self.claims = plans, calls, claims
+        return self, kept
 
     def change_plan(self, plan_id: str, **columns: Any) -> None:
         """Changes a plan's row, in this batch's inserts or in the table."""

@@ -63,9 +63,9 @@ PLAIN_TERMS: Final = (
 )
 
 
-def fold(batch: Iterable[Placed]) -> Changes:
-    """The changes of a batch, in the order given."""
-    changes = Changes()
+def fold(batch: Iterable[Placed], kept: Changes | None = None) -> Changes:
+    """The changes of a batch, in the order given, with what was kept back of those before."""
+    changes = Changes() if kept is None else kept
     for one in batch:
         record = one.record
         link(changes, one)

@@ -227,6 +227,7 @@ def ended(changes: Changes, record: PlanEnded, at: str) -> None:
         remaining=list(record.remaining),
     )
     changes.claims.end(record.plan_id)
+    changes.over.add(record.plan_id)
 
 
 def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) -> None:
@@ -235,6 +236,7 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         repeated(changes, record.plan_id)
         return
     meta = record.meta
+    changes.over.add(record.plan_id)
     changes.plans[record.plan_id] = {
         "plan_id": record.plan_id,
         "tenant": meta.tenant,

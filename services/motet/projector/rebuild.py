@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,10 +15,11 @@ import psycopg
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.settings import Settings
 from motet.projector import surface
+from motet.projector.filling import LOCK as FILLING
+from motet.projector.filling import Fillers
 from motet.projector.handler import NAME, TOPICS
-from motet.projector.source import BATCH, Source
+from motet.projector.source import BATCH
 from motet.projector.tables import PROGRESS, TABLES
-from motet.projector.writer import Writer
 
 FRESH: Final = "motet_rebuild"
 OLD: Final = "motet_old"
@@ -73,31 +75,29 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
     """
     began = time.monotonic()
     with (
-        closing(Source(settings, batch)) as source,
         psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
+        psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild-digest") as another,
     ):
-        prepare(connection)
-        as_before = surface.is_ours(connection)
-        # Nobody looks at the new tables before they are swapped in, and that makes durable what came before it.
-        connection.execute("SET synchronous_commit = off")
-        writer = Writer(connection, FRESH)
-        source.leave_out(live_ends(connection))
-        source.fill(connection, writer, live_ends(connection), report)
-        connection.execute("SET synchronous_commit = on")
-        with connection.transaction():
-            hold_writers(connection)
-            ends = live_ends(connection, "FOR UPDATE")
-            source.fill(connection, writer, ends, report)
-            tables = compare(connection)
-            swap(connection)
-            if not as_before:
-                # What still runs writes another version's tables: it is refused from here on, as any former owner is.
-                connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
-    return Rebuilt(source.records, time.monotonic() - began, tables)
+        check(connection)
+        with closing(Fillers(settings, FRESH, batch)) as fillers:
+            prepare(connection)
+            as_before = surface.is_ours(connection)
+            fillers.begin(live_ends(connection))
+            fillers.fill(live_ends(connection), report)
+            surface.index(connection, FRESH)
+            with connection.transaction():
+                hold_writers(connection)
+                fillers.fill(live_ends(connection, "FOR UPDATE"), report)
+                tables = compare(connection, another)
+                swap(connection)
+                if not as_before:
+                    # What still runs writes another version's tables: it is refused from here on, as any former owner is.
+                    connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
+            return Rebuilt(fillers.records, time.monotonic() - began, tables)
 
 
-def prepare(connection: psycopg.Connection[Any]) -> None:
-    """One rebuild at a time, in a schema of its own; what a killed one left is dropped."""
+def check(connection: psycopg.Connection[Any]) -> None:
+    """One rebuild at a time, of tables that are there."""
     row = connection.execute(LOCK).fetchone()
     if row is None or not row[0]:
         raise ConfigurationError("another rebuild is running on this database; wait for it, or end it")
@@ -105,9 +105,16 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
         live_ends(connection)
     except psycopg.errors.UndefinedTable as error:
         raise ConfigurationError("the projector has never run on this database: there is nothing to rebuild") from error
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """A schema of its own, filled as fast as may be; what a killed rebuild left is dropped, once nobody writes there any more."""
+    connection.execute(f"SELECT pg_advisory_lock({FILLING})".encode())
     with connection.transaction():
         connection.execute(f"DROP SCHEMA IF EXISTS {FRESH} CASCADE".encode())
         surface.create(connection, FRESH)
+        surface.unindex(connection, FRESH)
+    connection.execute(f"SELECT pg_advisory_unlock({FILLING})".encode())
 
 
 def hold_writers(connection: psycopg.Connection[Any]) -> None:
@@ -133,17 +140,17 @@ def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple
     return {(topic, partition): offset for topic, partition, offset in rows if topic in TOPICS}
 
 
-def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:
-    """Every table, row by row as text. A live table that another version made and this one does not know is not compared."""
+def compare(connection: psycopg.Connection[Any], another: psycopg.Connection[Any]) -> dict[str, TableComparison]:
+    """Every table, row by row as text, both sides at once. A live table that another version made and this one does not know is not compared."""
+    names = [table.name for table in TABLES if has_table(connection, table.name)]
+    with ThreadPoolExecutor(1, thread_name_prefix="digest") as beside:
+        rebuilt = beside.submit(lambda: [summed(another, f"{FRESH}.{name}") for name in names])
+        live = [summed(connection, f"{surface.SCHEMA}.{name}") for name in names]
     out = {}
-    for table in TABLES:
-        if not has_table(connection, table.name):
-            continue
-        rows_rebuilt, digest = summed(connection, f"{FRESH}.{table.name}")
-        rows_live, live = summed(connection, f"{surface.SCHEMA}.{table.name}")
-        apart = (0, 0) if live == digest else differing(connection, table.name)
-        told = tuple(examples(connection, table.name)) if any(apart) else ()
-        out[table.name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
+    for name, (rows_live, known), (rows_rebuilt, digest) in zip(names, live, rebuilt.result(), strict=True):
+        apart = (0, 0) if known == digest else differing(connection, name)
+        told = tuple(examples(connection, name)) if any(apart) else ()
+        out[name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
     return out
 
 
@@ -152,7 +159,8 @@ def summed(connection: psycopg.Connection[Any], name: str) -> tuple[int, str]:
     row = connection.execute(
         "SELECT coalesce(sum(rows), 0)::bigint, coalesce(encode(sha256(string_agg(part, ''::bytea ORDER BY first)), 'hex'), '') FROM ("
         "SELECT get_byte(digest, 0) AS first, count(*) AS rows, sha256(string_agg(digest, ''::bytea ORDER BY digest)) AS part "
-        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {name} AS t) AS each GROUP BY 1) AS parts".encode()
+        # The offset keeps the planner from sorting whole rows, with their digests made anew for each place where one is named.
+        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {name} AS t OFFSET 0) AS each GROUP BY 1) AS parts".encode()
     ).fetchone()
     rows, digest = row or (0, "")
     return rows, digest
