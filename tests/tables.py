@@ -29,7 +29,7 @@ class Tables:
             else:
                 former = self.plans.get(plan_id, {"repeats": 0})
                 self.plans[plan_id] = {**row, "repeats": row["repeats"] + former["repeats"]}
-        self.calls |= {place: dict(row) for place, row in changes.calls.items()}
+        self.calls |= {(row["plan_id"], row["index"]): dict(row) for rows in changes.calls.values() for row in rows}
         self.lineage |= {row["effect"]: row for row in changes.lineage}
         self.dead_letters |= {event_id: dict(row) for event_id, row in changes.dead_letters.items()}
         for event_id, row in changes.dead_letters_changed.items():

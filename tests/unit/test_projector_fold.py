@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.chassis.service import Received
+from motet.projector.changes import Changes
 from motet.projector.fold import fold
 from motet.projector.surface import statements
 from motet.projector.tables import TABLES
@@ -200,6 +201,39 @@ def test_how_events_are_cut_into_batches_makes_no_difference(history: list[Recor
         cut.apply(fold(events[:size]))
         events = events[size:]
     assert cut == whole
+
+
+@given(histories(), st.lists(st.integers(1, 6), max_size=60), st.integers(0, 3))
+def test_what_is_kept_back_until_its_plan_has_ended_makes_no_difference(
+    history: list[Record], sizes: list[int], held: int
+) -> None:
+    """Whatever batches cut in the middle, and however many open plans are held: the same rows, once nothing is held any more."""
+    events = received(history)
+    whole, cut, kept = Tables(), Tables(), Changes()
+    whole.apply(fold(events))
+    while events:
+        size = sizes.pop() if sizes else 1
+        due, kept = fold(events[:size], kept).parted(held)
+        assert len(kept.plans) <= held
+        assert not [row for row in kept.plans.values() if row["status"] in ("SUCCEEDED", "REJECTED")]
+        cut.apply(due)
+        events = events[size:]
+    cut.apply(kept.parted(0)[0])
+    assert cut == whole
+
+
+def test_a_plan_that_begins_and_ends_in_two_batches_is_written_once() -> None:
+    """Its rows are kept back, and inserted as they ended."""
+    calls = (AdmittedCall("c", "t.f", 1, "{}", "s", (), (Claim("r", "WRITE"),), "PURE"),)
+    first, kept = fold(received([PlanAdmitted(meta(1, "acme"), "p", "k", "a", "PLAN", "sha", calls)])).parted(1)
+    assert (first.plans, first.calls, first.claims.rows(), len(first.lineage)) == ({}, {}, [], 1)
+    rest: list[Record] = [
+        CallsStarted(meta(2, "acme"), "p", (0,)),
+        PlanEnded(meta(3, "acme"), "p", "k", "a", "FAILED", (), "h"),
+    ]
+    second, kept = fold(received(rest), kept).parted(1)
+    assert (second.plans["p"]["status"], second.calls["p"][0]["status"]) == ("FAILED", "STARTED")
+    assert (second.plans_changed, second.calls_changed, second.claims.rows(), kept.plans) == ({}, {}, [], {})
 
 
 @given(histories())

@@ -3,19 +3,74 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from motet.chassis.text import printable
+from motet.modes import host_of
 from motet.projector.definition import Table
+from motet.records import Claim, Meta
+from motet.resources.names import wholes_above
 
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 # A plan, a call of it by its index, and whether it is what undoes that call.
 Place = tuple[str, int, bool]
+# The columns of rows whose call has not ended.
+HELD: Row = {"call_ended": False, "plan_ended": False, "open": False, "undo_open": False, "in_doubt": False}
 # The columns of rows that hold nothing any more.
 RELEASED: Row = {"call_ended": True, "isolation": "CALL", "open": False, "undo_open": False}
+
+
+@dataclass(slots=True)
+class Uses:
+    """What a call uses, or what undoes it, and what became of it since: the columns that were changed in all of its rows.
+
+    Most calls have ended before they are written, and then their rows are never made.
+    """
+
+    meta: Meta
+    place: Place
+    each: Sequence[Claim]
+    isolation: str
+    rank: int
+    outside: str | None
+    since: str
+    changed: Row = field(default_factory=dict)
+
+    def rows(self) -> list[Row]:
+        """The rows, if anything is held."""
+        plan_id, index, compensation = self.place
+        common = {
+            "tenant": self.meta.tenant,
+            "domain": self.meta.domain,
+            "host": host_of(plan_id),
+            "outside": self.outside,
+            "place": self.meta.hlc if self.outside is None else None,
+            "rank": self.rank,
+            "plan_id": plan_id,
+            "index": index,
+            "compensation": compensation,
+            "since": self.since,
+            **HELD,
+            "isolation": self.isolation,
+            **self.changed,
+        }
+        if gone(common):
+            return []
+        return [
+            {
+                **common,
+                "resource": printable(claim.resource),
+                "queues": [printable(name) for name in (*wholes_above(claim.resource), claim.resource)],
+                "mode": claim.mode,
+                "operation": printable(claim.operation),
+            }
+            for claim in self.each
+        ]
 
 
 @dataclass(slots=True)
@@ -26,7 +81,7 @@ class Claims:
     itself, which events set in any order of batches. What undoes a call does not end with its plan.
     """
 
-    inserted: dict[str, dict[tuple[int, bool], list[Row]]] = field(default_factory=dict)
+    inserted: dict[str, dict[tuple[int, bool], Uses]] = field(default_factory=dict)
     changed: dict[Place, Row] = field(default_factory=dict)
     ended_plans: set[str] = field(default_factory=set)
     # Plans that were admitted in this batch: the table has no rows of theirs.
@@ -34,36 +89,37 @@ class Claims:
     # Calls of other plans whose rows are others now: these are in `inserted`.
     replaced: set[Place] = field(default_factory=set)
 
-    def admit(self, plan_id: str, calls: dict[tuple[int, bool], list[Row]]) -> None:
+    def admit(self, plan_id: str, calls: dict[tuple[int, bool], Uses]) -> None:
         """A plan's calls."""
         self.admitted.add(plan_id)
         self.inserted[plan_id] = calls
 
-    def replace(self, place: Place, rows: list[Row]) -> None:
+    def replace(self, place: Place, uses: Uses) -> None:
         """A call uses something else than its rows say."""
         plan_id, index, compensation = place
         if plan_id not in self.admitted:
             self.replaced.add(place)
         # What was said before is about rows that go.
         self.changed.pop(place, None)
-        self.inserted.setdefault(plan_id, {})[index, compensation] = rows
+        self.inserted.setdefault(plan_id, {})[index, compensation] = uses
 
     def change(self, plan_id: str, index: int, columns: Row, *, compensation: bool = False) -> None:
         """Changes the rows of a call, in this batch's inserts or in the table."""
-        rows = self.inserted.get(plan_id, {}).get((index, compensation))
-        if rows is None and plan_id not in self.admitted:
+        calls = self.inserted.get(plan_id)
+        uses = None if calls is None else calls.get((index, compensation))
+        if uses is not None:
+            uses.changed.update(columns)
+        elif plan_id not in self.admitted:
             key = {"plan_id": plan_id, "index": index, "compensation": compensation}
             self.changed.setdefault((plan_id, index, compensation), key).update(columns)
-        for row in rows or ():
-            row.update(columns)
 
     def end(self, plan_id: str) -> None:
         """A plan's end."""
         if plan_id not in self.admitted:
             self.ended_plans.add(plan_id)
-        for (_, compensation), rows in self.inserted.get(plan_id, {}).items():
-            for row in rows if not compensation else ():
-                row["plan_ended"] = True
+        for (_, compensation), uses in self.inserted.get(plan_id, {}).items():
+            if not compensation:
+                uses.changed["plan_ended"] = True
 
     def parted(self, ended: set[str]) -> tuple[Claims, Claims]:
         """What is written now, and the rows of admitted plans that are not among those that ended."""
@@ -75,8 +131,7 @@ class Claims:
 
     def rows(self) -> list[Row]:
         """The inserted rows that are still there at the end of the batch."""
-        everything = (row for calls in self.inserted.values() for rows in calls.values() for row in rows)
-        return [row for row in everything if not gone(row)]
+        return [row for calls in self.inserted.values() for uses in calls.values() for row in uses.rows()]
 
     def touched(self) -> list[str]:
         """The plans whose rows in the table may be gone now."""
@@ -125,7 +180,8 @@ class Changes:
     plans_repeated: dict[str, int] = field(default_factory=numbers)
     # Plans that are over: little comes of them any more.
     over: set[str] = field(default_factory=set)
-    calls: dict[tuple[str, int], Row] = field(default_factory=dict)
+    # By plan, in the order of their indexes.
+    calls: dict[str, list[Row]] = field(default_factory=dict)
     calls_changed: dict[tuple[str, int], Row] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     dead_letters_changed: dict[str, Row] = field(default_factory=dict)
@@ -141,14 +197,13 @@ class Changes:
     def parted(self, held: int) -> tuple[Changes, Changes]:
         """What is written now, and the rows of open plans: what comes of these changes them before they are written at all.
 
-        Of plans with more than `held` calls together nothing is kept back. What is kept is what a longer batch would have inserted, so the
-        tables are the same in the end. Neither this object nor a part of it may be used any more.
+        Of more than `held` nothing is kept back. What is kept is what a longer batch would have inserted, so that the tables are the same
+        in the end. The object itself becomes what is written.
         """
-        if len(self.calls) > held:
+        if len(self.plans) - sum(plan_id in self.plans for plan_id in self.over) > held:
             return self, Changes()
         plans = {plan_id: self.plans.pop(plan_id) for plan_id in self.over if plan_id in self.plans}
-        places = [(plan_id, index) for plan_id, row in plans.items() for index in range(row["calls"])]
-        calls = {place: self.calls.pop(place) for place in places}
+        calls = {plan_id: self.calls.pop(plan_id) for plan_id in plans if plan_id in self.calls}
         claims, kept_claims = self.claims.parted(self.over)
         kept = Changes(plans=self.plans, calls=self.calls, claims=kept_claims)
         self.plans, self.calls, self.claims = plans, calls, claims
@@ -163,11 +218,11 @@ class Changes:
 
     def change_call(self, plan_id: str, index: int, columns: Row) -> None:
         """Changes a call's row, in this batch's inserts or in the table."""
-        place = (plan_id, index)
-        row = self.calls.get(place)
-        if row is None:
-            row = self.calls_changed.setdefault(place, {"plan_id": plan_id, "index": index})
-        row.update(columns)
+        calls = self.calls.get(plan_id)
+        if calls is None or index >= len(calls):
+            self.calls_changed.setdefault((plan_id, index), {"plan_id": plan_id, "index": index}).update(columns)
+        else:
+            calls[index].update(columns)
 
     def change_dead_letter(self, event_id: str, columns: Row) -> None:
         """Changes a dead letter's row, in this batch's inserts or in the table."""

@@ -23,8 +23,8 @@ from motet.projector.writer import Writer
 Ends = dict[tuple[str, int], int]
 # Records that are folded together, and written in one transaction. The tables are the same with any other number.
 BATCH: Final = 5_000
-# Calls of open plans whose rows are kept back, so that they are written once, as they ended: some 50 MB.
-HELD: Final = 20_000
+# Open plans whose rows are kept back, so that they are written once, as they ended.
+HELD: Final = 5_000
 
 
 class Source:

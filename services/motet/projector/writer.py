@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import psycopg
@@ -82,7 +83,7 @@ class Writer:
         there = {plan_id for (plan_id,) in found}
         self.copy(PLANS, (row for plan_id, row in plans.items() if plan_id not in there))
         self.renew_plans([plans[plan_id] for plan_id in sorted(there)])
-        self.copy(CALLS, changes.calls.values())
+        self.copy(CALLS, chain.from_iterable(changes.calls.values()))
 
     def copy(self, table: Table, rows: Iterable[Row]) -> None:
         """Inserts rows that are new. A column that a row does not name is null."""
