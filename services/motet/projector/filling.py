@@ -79,7 +79,7 @@ class Fillers:
     """As many as there are processors. `begin` comes first; `fill` may be called again with later ends."""
 
     def __init__(self, settings: Settings, schema: str, batch: int) -> None:
-        count = min(len(os.sched_getaffinity(0)), catalog()[0])
+        count = min(os.cpu_count() or 1, catalog()[0])
         self.fillers = [Filler(settings, schema, batch, number, count) for number in range(count)]
 
     @property
