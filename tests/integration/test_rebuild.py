@@ -18,13 +18,26 @@ from motet.chassis.settings import Settings
 from motet.chassis.waiting import wait_until
 from motet.client import Call
 from motet.projector import surface
+from motet.projector.changes import Changes
 from motet.projector.filling import LOCK as FILLING
 from motet.projector.filling import FillerDied
 from motet.projector.fold import fold
 from motet.projector.rebuild import rebuild
 from motet.projector.tables import PLANS
 from motet.projector.writer import Writer
-from motet.records import AdmittedCall, CallsStarted, Claim, Meta, PlanAdmitted, PlanRejected, Reason
+from motet.records import (
+    AdmittedCall,
+    AttemptsEnded,
+    CallsStarted,
+    Claim,
+    EndedAttempt,
+    Failure,
+    Meta,
+    PlanAdmitted,
+    PlanEnded,
+    PlanRejected,
+    Reason,
+)
 from world import World
 
 
@@ -51,6 +64,10 @@ def projected(shared_world: World) -> World:
 def test_how_many_records_are_folded_together_makes_no_difference(settings: Settings) -> None:
     """One by one, some, all that there are: the same digest, and the live tables' rows."""
     rebuilt = [rebuild(settings, lambda *_: None, batch) for batch in (1, 100, 1_000, 100_000)]
+    differ = {
+        name: table for one in rebuilt for name, table in one.tables.items() if table.only_live or table.only_rebuilt
+    }
+    assert differ == {}
     assert [one.equal for one in rebuilt] == [True] * 4
     assert len({(one.digest, one.events) for one in rebuilt}) == 1
 
@@ -154,4 +171,17 @@ def test_a_plan_that_was_rejected_and_is_admitted_later_is_told_anew(projected: 
         query = f"SELECT p.status, p.admitted_event_id, c.status FROM {schema}.plans p JOIN {schema}.calls c USING (plan_id)"
         assert connection.execute(query.encode()).fetchall() == [("OPEN", "b", "WAITING")]
         assert connection.execute(f"SELECT count(*) FROM {schema}.claims".encode()).fetchone() == (1,)
+        # A further run, whose plan is kept back until it ends: what its attempts wrote before is its own, and is there.
+        kept, attempt = Changes(), EndedAttempt(0, 1, "FAILED", None, Failure("E", "m"), "RETRY", 5)
+        later: list[Any] = [
+            admitted("c"),
+            AttemptsEnded(replace(about, event_id="e1"), "plan", (attempt,)),
+            PlanEnded(replace(about, event_id="e2"), "plan", "key", "agent", "FAILED", (), "h"),
+        ]
+        for offset, one in enumerate(later, len(events)):
+            received = Received("motet.events", 0, offset, b"", b"", 0, one, one.meta.event_id)
+            due, kept = fold([received], kept).parted(1)
+            writer.write(due)
+        query = f"SELECT p.status, f.outcome FROM {schema}.plans p JOIN {schema}.former_attempts f USING (plan_id)"
+        assert connection.execute(query.encode()).fetchall() == [("FAILED", "FAILED")]
         connection.rollback()

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from motet.chassis.text import printable
 from motet.modes import host_of
 from motet.projector.definition import Table
+from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
 from motet.records import Claim, Meta
 from motet.resources.names import wholes_above
 
@@ -44,6 +45,9 @@ class Uses:
     def rows(self) -> list[Row]:
         """The rows, if anything is held."""
         plan_id, index, compensation = self.place
+        held = {**HELD, "isolation": self.isolation, **self.changed}
+        if gone(held):
+            return []
         common = {
             "tenant": self.meta.tenant,
             "domain": self.meta.domain,
@@ -55,12 +59,8 @@ class Uses:
             "index": index,
             "compensation": compensation,
             "since": self.since,
-            **HELD,
-            "isolation": self.isolation,
-            **self.changed,
+            **held,
         }
-        if gone(common):
-            return []
         return [
             {
                 **common,
@@ -82,7 +82,7 @@ class Claims:
     """
 
     inserted: dict[str, dict[tuple[int, bool], Uses]] = field(default_factory=dict)
-    changed: dict[Place, Row] = field(default_factory=dict)
+    changed: dict[str, dict[tuple[int, bool], Row]] = field(default_factory=dict)
     ended_plans: set[str] = field(default_factory=set)
     # Plans that were admitted in this batch: the table has no rows of theirs.
     admitted: set[str] = field(default_factory=set)
@@ -90,7 +90,9 @@ class Claims:
     replaced: set[Place] = field(default_factory=set)
 
     def admit(self, plan_id: str, calls: dict[tuple[int, bool], Uses]) -> None:
-        """A plan's calls."""
+        """A plan's calls; nothing is left of a former run of it."""
+        self.changed.pop(plan_id, None)
+        self.ended_plans.discard(plan_id)
         self.admitted.add(plan_id)
         self.inserted[plan_id] = calls
 
@@ -100,7 +102,7 @@ class Claims:
         if plan_id not in self.admitted:
             self.replaced.add(place)
         # What was said before is about rows that go.
-        self.changed.pop(place, None)
+        self.changed.get(plan_id, {}).pop((index, compensation), None)
         self.inserted.setdefault(plan_id, {})[index, compensation] = uses
 
     def change(self, plan_id: str, index: int, columns: Row, *, compensation: bool = False) -> None:
@@ -111,7 +113,7 @@ class Claims:
             uses.changed.update(columns)
         elif plan_id not in self.admitted:
             key = {"plan_id": plan_id, "index": index, "compensation": compensation}
-            self.changed.setdefault((plan_id, index, compensation), key).update(columns)
+            self.changed.setdefault(plan_id, {}).setdefault((index, compensation), key).update(columns)
 
     def end(self, plan_id: str) -> None:
         """A plan's end."""
@@ -135,7 +137,11 @@ class Claims:
 
     def touched(self) -> list[str]:
         """The plans whose rows in the table may be gone now."""
-        return sorted({plan_id for plan_id, _, _ in self.changed} | self.ended_plans)
+        return sorted(self.changed.keys() | self.ended_plans)
+
+    def changed_rows(self) -> list[Row]:
+        """The columns that changed of rows in the table, with their calls."""
+        return [row for calls in self.changed.values() for row in calls.values()]
 
 
 def gone(row: Row) -> bool:
@@ -156,6 +162,10 @@ def moment_or_none(milliseconds: int | None) -> str | None:
     return None if milliseconds is None else moment(milliseconds)
 
 
+# The tables of which a plan's second run finds nothing of its first.
+OF_A_RUN: Final = frozenset(table.name for table in (FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS))
+
+
 def numbers() -> defaultdict[Any, int]:
     """What is counted, from 0."""
     return defaultdict(int)
@@ -171,6 +181,11 @@ def rows_by_table() -> defaultdict[str, dict[Key, Row]]:
     return defaultdict(dict)
 
 
+def rows_by_plan() -> defaultdict[str, dict[str, dict[Key, Row]]]:
+    """Rows by their plan, their table's name and their key."""
+    return defaultdict(rows_by_table)
+
+
 @dataclass(slots=True)
 class Changes:
     """What a batch changes. Times are ISO 8601 texts in UTC."""
@@ -182,11 +197,13 @@ class Changes:
     over: set[str] = field(default_factory=set)
     # By plan, in the order of their indexes.
     calls: dict[str, list[Row]] = field(default_factory=dict)
-    calls_changed: dict[tuple[str, int], Row] = field(default_factory=dict)
+    # By plan, and by index.
+    calls_changed: dict[str, dict[int, Row]] = field(default_factory=dict)
     claims: Claims = field(default_factory=Claims)
     dead_letters_changed: dict[str, Row] = field(default_factory=dict)
-    # Rows that are inserted, or changed where they are there: by table and key.
+    # Rows that are inserted, or changed where they are there: by table and key, those of a plan's run by plan before that.
     upserts: dict[str, dict[Key, Row]] = field(default_factory=rows_by_table)
+    of_runs: dict[str, dict[str, dict[Key, Row]]] = field(default_factory=rows_by_plan)
     lineage: list[Row] = field(default_factory=list)
     dead_letters: dict[str, Row] = field(default_factory=dict)
     contracts: dict[tuple[str, int], Row] = field(default_factory=dict)
@@ -205,9 +222,23 @@ class Changes:
         plans = {plan_id: self.plans.pop(plan_id) for plan_id in self.over if plan_id in self.plans}
         calls = {plan_id: self.calls.pop(plan_id) for plan_id in plans if plan_id in self.calls}
         claims, kept_claims = self.claims.parted(self.over)
+        # A plan that is there already, of which its table's writer deletes what a former run left, must not find these rows there.
+        of_runs = {plan_id: self.of_runs.pop(plan_id) for plan_id in self.plans if plan_id in self.of_runs}
         kept = Changes(plans=self.plans, calls=self.calls, claims=kept_claims)
+        kept.of_runs.update(of_runs)
         self.plans, self.calls, self.claims = plans, calls, claims
         return self, kept
+
+    def admit(self, plan_id: str, row: Row, calls: list[Row], uses: dict[tuple[int, bool], Uses]) -> None:
+        """A plan begins, with its calls and what they use; nothing of a former run of it is left but how often it was repeated."""
+        self.over.discard(plan_id)
+        self.plans_changed.pop(plan_id, None)
+        self.calls_changed.pop(plan_id, None)
+        self.of_runs.pop(plan_id, None)
+        former = self.plans.get(plan_id)
+        self.plans[plan_id] = row if former is None else row | {"repeats": former["repeats"]}
+        self.calls[plan_id] = calls
+        self.claims.admit(plan_id, uses)
 
     def change_plan(self, plan_id: str, **columns: Any) -> None:
         """Changes a plan's row, in this batch's inserts or in the table."""
@@ -220,7 +251,8 @@ class Changes:
         """Changes a call's row, in this batch's inserts or in the table."""
         calls = self.calls.get(plan_id)
         if calls is None or index >= len(calls):
-            self.calls_changed.setdefault((plan_id, index), {"plan_id": plan_id, "index": index}).update(columns)
+            key = {"plan_id": plan_id, "index": index}
+            self.calls_changed.setdefault(plan_id, {}).setdefault(index, key).update(columns)
         else:
             calls[index].update(columns)
 
@@ -234,4 +266,13 @@ class Changes:
     def upsert(self, table: Table, row: Row) -> None:
         """Inserts a row, or changes the columns that it names; columns given before in this batch stay where it names none."""
         key = tuple(row[name] for name in table.key)
-        self.upserts[table.name].setdefault(key, {}).update(row)
+        rows = self.of_runs[row["plan_id"]] if table.name in OF_A_RUN else self.upserts
+        rows[table.name].setdefault(key, {}).update(row)
+
+    def upserted(self) -> dict[str, list[Row]]:
+        """The rows that are inserted, or changed where they are there, by table."""
+        rows = defaultdict(list, {name: list(by_key.values()) for name, by_key in self.upserts.items()})
+        for tables in self.of_runs.values():
+            for name, by_key in tables.items():
+                rows[name] += by_key.values()
+        return rows

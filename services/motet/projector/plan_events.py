@@ -30,7 +30,7 @@ ENDED_UNBEGUN: Final[Row] = {"call_ended": True, "isolation": "CALL"}
 def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) -> None:
     """A plan and its calls begin."""
     meta, plan_id = record.meta, record.plan_id
-    changes.plans[plan_id] = {
+    row = {
         "plan_id": plan_id,
         "tenant": meta.tenant,
         "domain": meta.domain,
@@ -57,10 +57,10 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "ended_hlc": None,
         "admitted_event_id": meta.event_id,
         "terminal_event_id": None,
-        "repeats": changes.plans[plan_id]["repeats"] if plan_id in changes.plans else 0,
+        "repeats": 0,
         "partition": partition,
     }
-    changes.calls[plan_id] = [
+    calls = [
         {
             "plan_id": plan_id,
             "index": index,
@@ -81,7 +81,7 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         }
         for index, call in enumerate(record.calls)
     ]
-    changes.claims.admit(plan_id, admitted_claims(record, at))
+    changes.admit(plan_id, row, calls, admitted_claims(record, at))
 
 
 def admitted_claims(record: PlanAdmitted, at: str) -> dict[tuple[int, bool], Uses]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
 
 import psycopg
 
@@ -20,7 +21,9 @@ from motet.projector.filling import Fillers
 from motet.projector.handler import NAME, TOPICS
 from motet.projector.source import BATCH
 from motet.projector.tables import PROGRESS, TABLES
+from motet.projector.writer import BY_NAME
 
+T = TypeVar("T")
 FRESH: Final = "motet_rebuild"
 OLD: Final = "motet_old"
 # Rows of a table that are shown of each side.
@@ -75,8 +78,8 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
     """
     began = time.monotonic()
     with (
-        psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
-        psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild-digest") as another,
+        connected(settings, "motet-rebuild") as connection,
+        connected(settings, "motet-rebuild-beside") as another,
     ):
         check(connection)
         with closing(Fillers(settings, FRESH, batch)) as fillers:
@@ -88,12 +91,18 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
             with connection.transaction():
                 hold_writers(connection)
                 fillers.fill(live_ends(connection, "FOR UPDATE"), report)
-                tables = compare(connection, another)
+                names = [table.name for table in TABLES if has_table(connection, table.name)]
+                tables = compare((connection, another), names, as_before=as_before)
                 swap(connection)
                 if not as_before:
                     # What still runs writes another version's tables: it is refused from here on, as any former owner is.
                     connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
             return Rebuilt(fillers.records, time.monotonic() - began, tables)
+
+
+def connected(settings: Settings, name: str) -> psycopg.Connection[Any]:
+    """A connection that compares whole tables."""
+    return psycopg.connect(settings.postgres_url, autocommit=True, application_name=name, options="-c work_mem=64MB")
 
 
 def check(connection: psycopg.Connection[Any]) -> None:
@@ -140,27 +149,59 @@ def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple
     return {(topic, partition): offset for topic, partition, offset in rows if topic in TOPICS}
 
 
-def compare(connection: psycopg.Connection[Any], another: psycopg.Connection[Any]) -> dict[str, TableComparison]:
-    """Every table, row by row as text, both sides at once. A live table that another version made and this one does not know is not compared."""
-    names = [table.name for table in TABLES if has_table(connection, table.name)]
-    with ThreadPoolExecutor(1, thread_name_prefix="digest") as beside:
-        rebuilt = beside.submit(lambda: [summed(another, f"{FRESH}.{name}") for name in names])
-        live = [summed(connection, f"{surface.SCHEMA}.{name}") for name in names]
+def compare(
+    connections: Sequence[psycopg.Connection[Any]], names: Sequence[str], *, as_before: bool
+) -> dict[str, TableComparison]:
+    """Every table, row by row, over as many connections as there are. A live table that this version does not know is not compared."""
+    free: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
+    for one in connections:
+        free.put(one)
+
+    def over(ask: Callable[[psycopg.Connection[Any], str], T], name: str) -> T:
+        connection = free.get()
+        try:
+            return ask(connection, name)
+        finally:
+            free.put(connection)
+
+    with ThreadPoolExecutor(len(connections), thread_name_prefix="comparing") as beside:
+        # What takes longest comes first.
+        digests = {name: beside.submit(over, summed, name) for name in names}
+        equals = {name: beside.submit(over, equal if as_before else never, name) for name in names}
     out = {}
-    for name, (rows_live, known), (rows_rebuilt, digest) in zip(names, live, rebuilt.result(), strict=True):
-        apart = (0, 0) if known == digest else differing(connection, name)
-        told = tuple(examples(connection, name)) if any(apart) else ()
+    for name in names:
+        (rows_rebuilt, digest), (rows_live, rows_equal) = digests[name].result(), equals[name].result()
+        apart = (0, 0) if rows_live == rows_rebuilt == rows_equal else differing(connections[0], name)
+        told = tuple(examples(connections[0], name)) if any(apart) else ()
         out[name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
     return out
 
 
+def equal(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
+    """How many rows the live table has, and how many of them the rebuilt one has byte for byte. Of two such tables of one definition."""
+    table = BY_NAME[name]
+    key = ", ".join(f'"{one}"' for one in table.key)
+    row = connection.execute(
+        f"SELECT (SELECT count(*) FROM {surface.SCHEMA}.{name}), (SELECT count(*) FROM {surface.SCHEMA}.{name} AS t "
+        f"JOIN {FRESH}.{name} AS x USING ({key}) WHERE t *= x)".encode()
+    ).fetchone()
+    rows, found = row or (0, 0)
+    return rows, found
+
+
+def never(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
+    """The same of tables of two definitions, whose rows have to be compared as text."""
+    row = connection.execute(f"SELECT count(*) FROM {surface.SCHEMA}.{name}".encode()).fetchone()
+    return (row[0] if row else 0), -1
+
+
 def summed(connection: psycopg.Connection[Any], name: str) -> tuple[int, str]:
-    """How many rows a table has, and the digest of all of them as text. In two steps, since an aggregate holds a gigabyte at most."""
+    """How many rows a rebuilt table has, and the digest of all of them as text. In two steps, since an aggregate holds a gigabyte at most."""
     row = connection.execute(
         "SELECT coalesce(sum(rows), 0)::bigint, coalesce(encode(sha256(string_agg(part, ''::bytea ORDER BY first)), 'hex'), '') FROM ("
         "SELECT get_byte(digest, 0) AS first, count(*) AS rows, sha256(string_agg(digest, ''::bytea ORDER BY digest)) AS part "
         # The offset keeps the planner from sorting whole rows, with their digests made anew for each place where one is named.
-        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {name} AS t OFFSET 0) AS each GROUP BY 1) AS parts".encode()
+        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {FRESH}.{name} AS t OFFSET 0) AS each GROUP BY 1) AS parts".encode()
     ).fetchone()
     rows, digest = row or (0, "")
     return rows, digest

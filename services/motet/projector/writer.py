@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from motet.projector.changes import Changes, Claims, Row
+from motet.projector.changes import OF_A_RUN, Changes, Claims, Row
 from motet.projector.definition import Table
-from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
 from motet.projector.lineage import LINEAGE
 from motet.projector.tables import (
     CALLS,
@@ -29,7 +28,7 @@ from motet.projector.tables import (
 COUNTED: Final = USAGE.names[2:]
 BY_NAME: Final = {table.name: table for table in TABLES}
 # What a plan's second run must not find of its first.
-OF_A_RUN: Final = (CALLS, CLAIMS, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS)
+OF_FORMER_RUNS: Final = (CALLS.name, CLAIMS.name, *sorted(OF_A_RUN))
 # What a row of `claims` is about, but for the resource.
 PLACE: Final = ("plan_id", "index", "compensation")
 OF_PLACE: Final = " AND ".join(f't."{name}" = x."{name}"' for name in PLACE)
@@ -61,13 +60,13 @@ class Writer:
         self.copy(CLAIMS, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())
-            self.change(CALLS, changes.calls_changed.values())
+            self.change(CALLS, chain.from_iterable(calls.values() for calls in changes.calls_changed.values()))
             self.repeat(changes.plans_repeated)
             self.change(DEAD_LETTERS, changes.dead_letters_changed.values())
-            self.change(CLAIMS, claims.changed.values(), key=PLACE)
+            self.change(CLAIMS, claims.changed_rows(), key=PLACE)
             self.release(claims)
-            for name, rows in changes.upserts.items():
-                self.upsert(BY_NAME[name], rows.values())
+            for name, rows in changes.upserted().items():
+                self.upsert(BY_NAME[name], rows)
             self.publish_contracts(changes.contracts)
             self.see_tenants(changes.tenants)
             self.count(changes.usage)
@@ -109,9 +108,9 @@ class Writer:
         """Plans that are there. One that was rejected may be admitted later, and one refused again is counted."""
         admitted = [row for row in rows if row["status"] != "REJECTED"]
         # What is run again after its window is told anew.
-        for table in OF_A_RUN if admitted else ():
+        for name in OF_FORMER_RUNS if admitted else ():
             self.connection.execute(
-                f"DELETE FROM {self.schema}.{table.name} WHERE plan_id = ANY(%s)".encode(),
+                f"DELETE FROM {self.schema}.{name} WHERE plan_id = ANY(%s)".encode(),
                 ([row["plan_id"] for row in admitted],),
             )
         renewed = ", ".join(f"{name} = x.{name}" for name in PLANS.names[1:] if name != "repeats")
