@@ -40,9 +40,14 @@ MODULES: Final = (
 # What reads whole logs. It decides nothing, and takes as long to compile again: who asks for a compiler that is done sooner does without.
 READING: Final = (
     "motet/audit/*.py",
+    *(f"motet/projector/{name}.py" for name in ("changes", "fold", "lineage", "reservations", "source", "writer")),
+    *(f"motet/projector/{name}_events.py" for name in ("agent", "fault", "lease", "plan")),
     *(
         f"motet/chassis/{name}.py"
-        for name in ("avro_functions", "avro_reading", "avro_text", "avro_writing", "log_reader")
+        for name in (
+            *("avro_functions", "avro_reading", "avro_text", "avro_writing"),
+            *("decided_by", "log_reader", "replay", "text"),
+        )
     ),
 )
 # Records of which every call has some. What reads them is long: all of them would take a compiler ten minutes.
@@ -56,6 +61,8 @@ MOST: Final = (
     "PlanEnded",
     "Merged",
 )
+# Lists of theirs that a projection has no use for, and passes over.
+UNREAD: Final = {"PlanEnded": ("results",), "CallsFinished": ("calls",)}
 # What reads and writes them, written out for the compiler; it is made when it is met otherwise.
 FUNCTIONS: Final = Path(*avro_text.COMPILED.split(".")).with_suffix(".py")
 HEAD: Final = f'''"""Written by `deploy/compiling.py` for the schemas that Motet ships."""
@@ -108,9 +115,11 @@ def compile_in(directory: Path) -> None:
 def texts_of_shipped() -> Iterator[str]:
     """The functions that read and write the records of which there are most."""
     for name, text in newest_schemas().items():
-        if name.rpartition(".")[2] in MOST:
+        short = name.rpartition(".")[2]
+        if short in MOST:
             schema = parse(json.loads(text))
             yield from filter(None, (avro_reading.text_of(schema, None), avro_writing.text_of(schema)))
+            yield from filter(None, [avro_reading.text_of(schema, None, UNREAD.get(short, ()))])
 
 
 def build(arguments: list[str], level: str) -> None:

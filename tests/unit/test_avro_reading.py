@@ -50,6 +50,34 @@ def test_every_version_is_read_as_fastavro_reads_it(written: Any, own: Any) -> N
         assert same(data, 0) == (read_by_fastavro(data, written, None)[0], len(data))
 
 
+LISTS: list[tuple[Any, Any, str]] = [
+    (written, own, field["name"])
+    for _, written, own in VERSIONS
+    for field in written["fields"]
+    if isinstance(field["type"], dict) and field["type"]["type"] == "array"
+]
+
+
+@pytest.mark.parametrize(("written", "own", "name"), LISTS, ids=[f"{one['name']}-{name}" for one, _, name in LISTS])
+def test_a_list_that_nobody_wants_is_passed_over(written: Any, own: Any, name: str) -> None:
+    """All else is read as before, up to the last byte; also where blocks say how many bytes they have."""
+    read = avro_reading.reader(written, own, (name, "of others"))
+    assert read.__qualname__ == "read"
+    for datum in generate_many(written, 25):
+        data = written_as(written, datum)
+        content = read_by_fastavro(data, written, own)[0]
+        assert read(data, 0) == (content | {name: []} if name in content else content, len(data))
+
+
+def test_a_block_that_says_its_size_is_passed_over_as_a_whole() -> None:
+    """The specification lets whoever writes say it."""
+    items = {"type": "array", "items": "string"}
+    schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": items}, {"name": "b", "type": "int"}]}
+    data = bytes([3, 8, 2, 65, 2, 66, 0, 14])
+    assert avro_reading.reader(schema, None)(data, 0) == ({"a": ["A", "B"], "b": 7}, len(data))
+    assert avro_reading.reader(schema, None, ("a",))(data, 0) == ({"a": [], "b": 7}, len(data))
+
+
 SAMPLES = [
     (written, own, written_as(written, one)) for _, written, own in VERSIONS for one in generate_many(written, 2)
 ]

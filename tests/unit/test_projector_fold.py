@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.chassis.service import Received
+from motet.projector.changes import Changes
 from motet.projector.fold import fold
 from motet.projector.surface import statements
 from motet.projector.tables import TABLES
@@ -136,6 +138,32 @@ def faults(
         yield
 
 
+def run(draw: st.DrawFn, out: list[Any], tenant: str, plan_id: str) -> Iterable[None]:
+    """A plan from its admission to what comes after its end."""
+    isolation: Isolation = draw(st.sampled_from(["PLAN", "CALL"]))
+    calls = tuple(
+        AdmittedCall(f"c{i}", "t.f", 1, "{}", "sha", (), (Claim(f"r{i}", "WRITE"), Claim("all", "READ")), "PURE")
+        for i in range(draw(st.integers(1, 3)))
+    )
+    out.append(PlanAdmitted(meta(len(out), tenant), plan_id, "k", "a", isolation, "sha", calls))
+    yield
+    for index in range(len(calls)):
+        out.append(CallsStarted(meta(len(out), tenant), plan_id, (index,)))
+        yield
+        yield from faults(draw, out, tenant, plan_id, index)
+        if draw(st.booleans()):
+            out.append(CommandRepeated(meta(len(out), tenant), plan_id, "k", "a", "OPEN", None, None))
+            yield
+        end: CallOutcome = draw(st.sampled_from(["SUCCEEDED", "FAILED"]))
+        error = Failure("E", "m\0") if end == "FAILED" else None
+        done = CommittedCall(index, end, None if error else "1", None if error else "s", error, "key", 1, "sha2")
+        out.append(CallsCommitted(meta(len(out), tenant), plan_id, (done,)))
+        yield
+    out.append(PlanEnded(meta(len(out), tenant), plan_id, "k", "a", "SUCCEEDED", (), "history"))
+    yield
+    yield from faults(draw, out, tenant, plan_id, 0, AFTERWARDS)
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Record]:
     """Events of a few plans as the coordinator emits them, cut off anywhere."""
@@ -153,28 +181,10 @@ def histories(draw: st.DrawFn) -> list[Record]:
                 out.append(PlanRejected(stamp(tenant), plan_id, "k\0", "a", (Reason("R", "no\0", None),)))
                 yield
                 return
-        isolation: Isolation = draw(st.sampled_from(["PLAN", "CALL"]))
-        calls = tuple(
-            AdmittedCall(f"c{i}", "t.f", 1, "{}", "sha", (), (Claim(f"r{i}", "WRITE"), Claim("all", "READ")), "PURE")
-            for i in range(draw(st.integers(1, 3)))
-        )
-        out.append(PlanAdmitted(stamp(tenant), plan_id, "k", "a", isolation, "sha", calls))
-        yield
-        for index in range(len(calls)):
-            out.append(CallsStarted(stamp(tenant), plan_id, (index,)))
-            yield
-            yield from faults(draw, out, tenant, plan_id, index)
-            if draw(st.booleans()):
-                out.append(CommandRepeated(stamp(tenant), plan_id, "k", "a", "OPEN", None, None))
-                yield
-            end: CallOutcome = draw(st.sampled_from(["SUCCEEDED", "FAILED"]))
-            error = Failure("E", "m\0") if end == "FAILED" else None
-            done = CommittedCall(index, end, None if error else "1", None if error else "s", error, "key", 1, "sha2")
-            out.append(CallsCommitted(stamp(tenant), plan_id, (done,)))
-            yield
-        out.append(PlanEnded(stamp(tenant), plan_id, "k", "a", "SUCCEEDED", (), "history"))
-        yield
-        yield from faults(draw, out, tenant, plan_id, 0, AFTERWARDS)
+        yield from run(draw, out, tenant, plan_id)
+        # Once its host has forgotten it, the same command is another run.
+        while draw(st.integers(0, 3)) == 0:
+            yield from run(draw, out, tenant, plan_id)
 
     plans = [iter(plan(number)) for number in range(draw(st.integers(1, 4)))]
     while plans and len(out) < draw(st.integers(1, 60)):
@@ -200,6 +210,66 @@ def test_how_events_are_cut_into_batches_makes_no_difference(history: list[Recor
         cut.apply(fold(events[:size]))
         events = events[size:]
     assert cut == whole
+
+
+@given(histories(), st.lists(st.integers(1, 6), max_size=60), st.integers(0, 3))
+def test_what_is_kept_back_until_its_plan_has_ended_makes_no_difference(
+    history: list[Record], sizes: list[int], held: int
+) -> None:
+    """Whatever batches cut in the middle, and however many open plans are held: the same rows, once nothing is held any more."""
+    events = received(history)
+    whole, cut, kept = Tables(), Tables(), Changes()
+    whole.apply(fold(events))
+    while events:
+        size = sizes.pop() if sizes else 1
+        due, kept = fold(events[:size], kept).parted(held)
+        assert len(kept.plans) <= held
+        assert not [row for row in kept.plans.values() if row["status"] in ("SUCCEEDED", "REJECTED")]
+        cut.apply(due)
+        events = events[size:]
+    cut.apply(kept.parted(0)[0])
+    assert cut == whole
+
+
+@pytest.mark.parametrize("held", [0, 9])
+@pytest.mark.parametrize("size", range(1, 10))
+def test_a_second_run_keeps_what_is_its_own_and_nothing_of_the_first(size: int, held: int) -> None:
+    """Wherever batches cut: attempts that failed, what undid a call, what was reserved, who let go."""
+    calls = (AdmittedCall("c", "t.f", 1, "{}", "s", (), (Claim("r", "WRITE"),), "PURE"),)
+
+    def run(first: int, *kinds: str) -> Iterable[Record]:
+        yield PlanAdmitted(meta(first, "acme"), "p", "k", "a", "PLAN", "sha", calls)
+        for number, kind in enumerate(kinds):
+            yield FAULTS[kind](meta(first + 1 + number, "acme"), "p", 0)
+        yield PlanEnded(meta(first + 9, "acme"), "p", "k", "a", "FAILED", (), f"h{first}")
+
+    afterwards = [FAULTS[kind](meta(15, "acme"), "p", 0) for kind in ("late", "undone in line", "budget")]
+    events = received(
+        [*run(1, "retry", "asked", "undoing", "budget"), *afterwards, *run(20, "retry", "doubt", "ended")]
+    )
+    for at in range(len(events)):
+        whole, cut, kept = Tables(), Tables(), Changes()
+        for one in events[: at + 1]:
+            whole.apply(fold([one]))
+        for start in range(0, at + 1, size):
+            due, kept = fold(events[start : min(start + size, at + 1)], kept).parted(held)
+            cut.apply(due)
+        cut.apply(kept.parted(0)[0])
+        assert cut == whole
+
+
+def test_a_plan_that_begins_and_ends_in_two_batches_is_written_once() -> None:
+    """Its rows are kept back, and inserted as they ended."""
+    calls = (AdmittedCall("c", "t.f", 1, "{}", "s", (), (Claim("r", "WRITE"),), "PURE"),)
+    first, kept = fold(received([PlanAdmitted(meta(1, "acme"), "p", "k", "a", "PLAN", "sha", calls)])).parted(1)
+    assert (first.plans, first.calls, first.claims.rows(), len(first.lineage)) == ({}, {}, [], 1)
+    rest: list[Record] = [
+        CallsStarted(meta(2, "acme"), "p", (0,)),
+        PlanEnded(meta(3, "acme"), "p", "k", "a", "FAILED", (), "h"),
+    ]
+    second, kept = fold(received(rest), kept).parted(1)
+    assert (second.plans["p"]["status"], second.calls["p"][0]["status"]) == ("FAILED", "STARTED")
+    assert (second.plans_changed, second.calls_changed, second.claims.rows(), kept.plans) == ({}, {}, [], {})
 
 
 @given(histories())

@@ -93,8 +93,8 @@ def test_a_plan_is_out_of_the_lines_until_it_has_its_leases() -> None:
 
     before = fold(placed("motet.events", admitted))
     assert (before.plans[PLAN]["leases"], before.plans[PLAN]["awaits_leases"]) == (["shared/a"], True)
-    assert before.calls[PLAN, 0]["leases"] == ["shared/a"]
-    (row,) = before.claims.inserted[PLAN][0, False]
+    assert before.calls[PLAN][0]["leases"] == ["shared/a"]
+    (row,) = before.claims.rows()
     assert (row["outside"], row["place"]) == ("PREDECESSOR", None)
     both = fold(placed("motet.events", admitted, lined_up))
     assert both.plans[PLAN]["awaits_leases"] is False

@@ -89,7 +89,7 @@ def feed(settings: Settings, records: int, feeder: str) -> None:
         call = Invocation(0, "c0", "bench.add", 1, arguments, f"{number:032x}", 1)
         meta = Meta(f"{number:032x}", f"{number:032x}", "", "bench", domain, 0, 0, None)
         value = codec.encode(TOPIC, InvokeCalls(meta, f"{number:032x}", "bench", (call,)))
-        place = places.get(partition, lanes.Place())
+        place = places.get(partition, lanes.BEFORE)
         stamp = lanes.Stamp(feeder, 0, place.number + 1, place.digest, exogenous=False)
         places[partition] = lanes.follow(place, key, value)
         producer.produce(TOPIC, value, key, partition, headers=[(lanes.HEADER, stamp.pack())])

@@ -9,7 +9,7 @@ Encoding and resolution of schemas are those of the Avro specification, 1.12.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any, Final
 
@@ -23,36 +23,41 @@ HEAD: Final = "def read(b: bytes, i: int) -> tuple[Any, int]:"
 IMPORTS: Final = "from motet.chassis.avro_reading import more"
 
 
-def reader(written: Any, own: Any) -> Read:
+def reader(written: Any, own: Any, without: Sequence[str] = ()) -> Read:
     """A function of bytes and a place in them: the content there as plain data, and the place behind it.
 
-    `written` is the schema of the bytes, as fastavro parses it; `own` the one that is read into, None for the same. The function raises
+    `written` is the schema of the bytes, as fastavro parses it; `own` the one that is read into, None for the same. Of a record's lists that are
+    named in `without` nothing is made: they are empty, and their bytes are passed over. The function raises
     ValueError, LookupError, struct.error or what fastavro raises for bytes that are not of that schema. For bytes that end in the middle of
     their last text the place is beyond their end.
     """
-    text = text_of(written, own)
+    text = text_of(written, own, without)
     if text is None:
-        return by_fastavro(written, own)
+        return by_fastavro(written, own, without)
     read: Read = function(text, {"more": more})
     return read
 
 
-def text_of(written: Any, own: Any) -> str | None:
+def text_of(written: Any, own: Any, without: Sequence[str] = ()) -> str | None:
     """The text of the function; None where the schemas differ in a way that is not written out here."""
-    making = Making()
+    making = Making(without)
     try:
         return making.text(making.value(written, written if own is None else own))
     except Differs:
         return None
 
 
-def by_fastavro(written: Any, own: Any) -> Read:
+def by_fastavro(written: Any, own: Any, without: Sequence[str] = ()) -> Read:
     """The same by the library."""
 
     def read(data: bytes, place: int) -> tuple[Any, int]:
         stream = BytesIO(data)
         stream.seek(place)
-        return fastavro.schemaless_reader(stream, written, own), stream.tell()
+        content: Any = fastavro.schemaless_reader(stream, written, own)
+        for name in without:
+            if name in content:
+                content[name] = []
+        return content, stream.tell()
 
     return read
 
@@ -75,8 +80,9 @@ def more(data: bytes, place: int, first: int) -> tuple[int, int]:
 class Making(Text):
     """The text of a function. `b` are the bytes, `i` is the place, `n` the number read last."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: Sequence[str] = ()) -> None:
         super().__init__(HEAD)
+        self.without = without
         # Types by name, of those who write and of ours.
         self.written: dict[str, Any] = {}
         self.own: dict[str, Any] = {}
@@ -189,6 +195,11 @@ class Making(Text):
         found: dict[str, str] = {}
         for field in written["fields"]:
             mine = ours.get(field["name"])
+            if len(self.within) == 1 and field["name"] in self.without:
+                self.skip(field["type"])
+                found[field["name"]] = "[]"
+                learn(mine["type"] if mine is not None else None, self.own)
+                continue
             read = self.value(field["type"], self.unread(field["type"]) if mine is None else mine["type"])
             if mine is not None:
                 found[field["name"]] = read
@@ -199,6 +210,66 @@ class Making(Text):
         name = self.name()
         self.line(f"{name} = {{{', '.join(f'{field!r}: {found[field]}' for field in ours)}}}")
         return name
+
+    # -- what nobody wants -------------------------------------------------------------------------------------------------
+
+    def skip(self, written: Any) -> None:
+        """Passes over a value of any type."""
+        if isinstance(written, list):
+            self.skip_branch(written)
+            return
+        written = resolved(written, self.written)
+        kind = kind_of(written)
+        if kind == "array":
+            self.skip_items(written["items"])
+        elif kind == "record" and written["name"] not in self.within:
+            self.within.append(written["name"])
+            for field in written["fields"]:
+                self.skip(field["type"])
+            self.within.pop()
+        else:
+            self.skip_plain(kind)
+
+    def skip_plain(self, kind: str) -> None:
+        """Passes over a value that has no parts."""
+        match kind:
+            case "null":
+                self.line("pass")
+            case "boolean":
+                self.line("i += 1")
+            case "int" | "long" | "enum":
+                self.number()
+            case "double" | "float":
+                self.line(f"i += {8 if kind == 'double' else 4}")
+            case "string" | "bytes":
+                self.size()
+                self.line("i += n >> 1")
+            case _:
+                raise Differs
+
+    def skip_branch(self, written: list[Any]) -> None:
+        """Passes over a value of a union."""
+        self.size()
+        branch = self.name()
+        self.line(f"{branch} = n >> 1")
+        for index, one in enumerate(written):
+            with self.under(f"{'el' if index else ''}if {branch} == {index}:"):
+                self.skip(one)
+        self.line(f"else: raise LookupError(f'there is no branch {{{branch}}}')")
+
+    def skip_items(self, items: Any) -> None:
+        """Passes over an array. A block that says how many bytes it has is passed over as a whole."""
+        with self.under("while True:"):
+            self.number()
+            self.line("if not n: break")
+            left = self.name()
+            self.line(f"{left} = (n >> 1) ^ -(n & 1)")
+            with self.under(f"if {left} < 0:"):
+                self.size()
+                self.line("i += n >> 1")
+                self.line("continue")
+            with self.under(f"for _ in range({left}):"):
+                self.skip(items)
 
     def unread(self, written: Any) -> Any:
         """What a field that we do not have is read as: itself, if it names no type that was written out elsewhere."""

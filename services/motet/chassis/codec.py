@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from functools import cache
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -97,8 +96,9 @@ class Codec:
         self.schemas = schemas
         self.own = {name: parse(json.loads(text)) for name, text in newest_schemas().items()}
         self.writers: dict[tuple[str, str], tuple[bytes, Write]] = {}
-        self.readers: dict[int, tuple[Any, Read, type[Record]]] = {}
-        self.by_prefix: dict[bytes, tuple[Read, type[Record]]] = {}
+        self.readers: dict[tuple[int, tuple[str, ...]], tuple[Any, Read, type[Record]]] = {}
+        # By the prefix of a value, for each choice of what is wanted of it.
+        self.by_prefix: dict[tuple[str, ...], dict[bytes, tuple[Read, type[Record]]]] = {(): {}}
 
     def encode(self, topic: str, record: Record) -> bytes:
         """A record's bytes for a topic. Raises ValueError for what its schema has no place for."""
@@ -110,12 +110,9 @@ class Codec:
         prefix, write = found
         return write(prefix, record)
 
-    def decode(self, value: bytes | None, without: Sequence[str] = ()) -> Record:
+    def decode(self, value: bytes | None, without: tuple[str, ...] = ()) -> Record:
         """The record in a message's value; lists `without` which it is wanted are empty. Raises Undecodable; RegistryUnavailable passes through."""
-        kind, datum = self.datum(value)
-        for name in without:
-            if name in datum:
-                datum[name] = []
+        kind, datum = self.datum(value, without)
         try:
             return kind.from_avro(datum)
         except (ValueError, TypeError, LookupError) as error:
@@ -123,11 +120,12 @@ class Codec:
                 "BROKEN_AVRO", f"the value is no {kind.FULL_NAME}: {type(error).__name__}: {error}"
             ) from error
 
-    def datum(self, value: bytes | None) -> tuple[type[Record], dict[str, Any]]:
+    def datum(self, value: bytes | None, without: tuple[str, ...] = ()) -> tuple[type[Record], dict[str, Any]]:
         """A record's class and its content as plain data. Raises as `decode` does."""
         if value is None:
             raise Undecodable("NULL_VALUE", "the value is null; this topic knows no tombstones")
-        read, kind = self.by_prefix.get(value[: PREFIX.size]) or self.first_of(value)
+        known = self.by_prefix.get(without)
+        read, kind = (known and known.get(value[: PREFIX.size])) or self.first_of(value, without)
         try:
             datum, end = read(value, PREFIX.size)
         # What the innermost read raises: there is no root to catch.
@@ -153,7 +151,7 @@ class Codec:
             raise Undecodable("TRAILING_BYTES", f"{left} bytes stand behind the {of_its_schema(kind, value)}")
         return kind, datum
 
-    def first_of(self, value: bytes) -> tuple[Read, type[Record]]:
+    def first_of(self, value: bytes, without: tuple[str, ...]) -> tuple[Read, type[Record]]:
         """What reads a value whose prefix was not met before, and the class that it is read into."""
         schema_id = schema_id_of(value)
         if schema_id is None:
@@ -161,7 +159,8 @@ class Codec:
                 "NOT_AVRO",
                 f"the value ({len(value)} bytes) does not begin with a zero byte and a schema id: use a serializer of the schema registry",
             )
-        found = self.by_prefix[value[: PREFIX.size]] = self.reader_of(schema_id)[1:]
+        found = self.reader_of(schema_id, without)[1:]
+        self.by_prefix.setdefault(without, {})[value[: PREFIX.size]] = found
         return found
 
     def as_in(self, value: bytes, like: bytes) -> bytes:
@@ -179,13 +178,14 @@ class Codec:
         written = buffer.getvalue()
         return written if self.decode(written) == record else value
 
-    def reader_of(self, schema_id: int) -> tuple[Any, Read, type[Record]]:
+    def reader_of(self, schema_id: int, without: tuple[str, ...] = ()) -> tuple[Any, Read, type[Record]]:
         """The writer's schema of an id, what reads it into ours, and the class that it is read into."""
-        found = self.readers.get(schema_id)
+        found = self.readers.get((schema_id, without))
         if found is None:
             schema, kind = self.reader(schema_id)
             own = self.own[kind.FULL_NAME]
-            found = self.readers[schema_id] = schema, reader(schema, None if schema == own else own), kind
+            read = reader(schema, None if schema == own else own, without)
+            found = self.readers[schema_id, without] = schema, read, kind
         return found
 
     def reader(self, schema_id: int) -> tuple[Any, type[Record]]:

@@ -170,7 +170,7 @@ class Hop:
             self.dead_letter(message, "NOT_ON_A_LANE", f"only Motet's services write to {topic}: {error}", park=False)
             return False
         source = (topic, stamp.service, stamp.shard)
-        place = self.shard.lanes_in.get(source, lanes.Place())
+        place = self.shard.lanes_in.get(source, lanes.BEFORE)
         after = lanes.receive(place, stamp, key or b"", message.value or b"", message.where)
         if after == "repeat":
             return False
@@ -228,7 +228,7 @@ class Hop:
     ) -> None:
         """Gives a fact its position and its number on its lane."""
         lane = (topic, destination)
-        place = self.shard.lanes_out.get(lane, lanes.Place())
+        place = self.shard.lanes_out.get(lane, lanes.BEFORE)
         stamp = lanes.Stamp(
             self.tools.service.name, self.shard.partition, place.number + 1, place.digest, self.exogenous
         )

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from motet.chassis.errors import LaneBroken
+from motet.records.record import record
 
 HEADER: Final = "motet-lane"
 VERSION: Final = 1
@@ -24,7 +24,7 @@ PACKED: Final = struct.Struct(">BBIQ32s")
 NUMBER_AND_KEY_LENGTH: Final = struct.Struct(">QI")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Stamp:
     """A record's place on its lane, as its header says."""
 
@@ -66,12 +66,16 @@ def stamp_of(headers: Iterable[tuple[str, bytes | None]]) -> Stamp | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """The last record of a lane: its number and its digest."""
 
     number: int = 0
     digest: bytes = START
+
+
+# Where every lane begins.
+BEFORE: Final = Place()
 
 
 def chain(previous: bytes, number: int, key: bytes, value: bytes) -> bytes:

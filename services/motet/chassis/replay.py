@@ -15,7 +15,7 @@ from motet.chassis.service import Received
 from motet.records import Command
 
 
-def whole(topic: str) -> Sequence[str]:
+def whole(topic: str) -> tuple[str, ...]:
     """Nothing of a record is left out."""
     _ = topic
     return ()
@@ -30,7 +30,7 @@ class Replay:
         codec: Codec,
         topics: Sequence[str],
         unordered: frozenset[str] = frozenset(),
-        without: Callable[[str], Sequence[str]] = whole,
+        without: Callable[[str], tuple[str, ...]] = whole,
     ) -> None:
         self.codec = codec
         self.without = {topic: without(topic) for topic in topics}
@@ -69,7 +69,7 @@ class Replay:
         if stamp is None:
             return None
         lane = (message.topic, message.partition, stamp.service, stamp.shard)
-        after = lanes.receive(self.lanes.get(lane, lanes.Place()), stamp, key, message.value or b"", message.where)
+        after = lanes.receive(self.lanes.get(lane, lanes.BEFORE), stamp, key, message.value or b"", message.where)
         if after == "repeat":
             return None
         self.lanes[lane] = after

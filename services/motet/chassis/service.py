@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from motet.chassis.job import Job
 from motet.chassis.log_clock import LogClock
 from motet.records import Command, Meta, Record
+from motet.records.record import record
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from motet.chassis.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Received:
     """A decoded record and where it stood.
 

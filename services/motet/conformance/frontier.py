@@ -57,7 +57,7 @@ def frontier_of(service: Service, shard: int, log: ShardLog, codec: Codec, offse
         by_id[record.meta.event_id] = said, record
         found.hlc = max(found.hlc, record.meta.hlc)
         lane = said.topic, said.destination
-        found.lanes_out[lane] = lanes.follow(found.lanes_out.get(lane, lanes.Place()), said.key, said.value)
+        found.lanes_out[lane] = lanes.follow(found.lanes_out.get(lane, lanes.BEFORE), said.key, said.value)
         if isinstance(record, DeadLetter):
             found.letters[record.meta.event_id] = record
         elif isinstance(record, DeadLetterRepaired) and record.outcome in ("REDRIVEN", "DISCARDED"):
@@ -84,7 +84,7 @@ def take(found: Frontier, log: ShardLog, codec: Codec, unordered: frozenset[str]
         if stamp is None:
             continue
         lane = topic, stamp.service, stamp.shard
-        place = found.lanes_in.get(lane, lanes.Place())
+        place = found.lanes_in.get(lane, lanes.BEFORE)
         after = lanes.receive(place, stamp, message.key or b"", message.value or b"", message.where)
         if after == "repeat":
             continue

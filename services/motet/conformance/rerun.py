@@ -320,7 +320,7 @@ class HopAgain(Hop):
         decided: str | None = None,
     ) -> None:
         """Gives a fact its position and its number on its lane."""
-        number = self.shard.lanes_out.get((topic, destination), lanes.Place()).number + 1
+        number = self.shard.lanes_out.get((topic, destination), lanes.BEFORE).number + 1
         said = self.log.published.get((topic, destination, number))
         if said is not None and said.value != value:
             value = self.as_measured(topic, value, said.value)

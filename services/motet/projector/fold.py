@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from motet.chassis.text import printable, readable
 from motet.projector import agent_events, fault_events, lease_events, plan_events
@@ -40,7 +40,6 @@ from motet.records import (
     DeadLetter,
     DeadLetterRepaired,
     LeaseEvent,
-    Meta,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
@@ -63,72 +62,72 @@ PLAIN_TERMS: Final = (
 )
 
 
-def fold(batch: Iterable[Placed]) -> Changes:
-    """The changes of a batch, in the order given."""
-    changes = Changes()
+def fold(batch: Iterable[Placed], kept: Changes | None = None) -> Changes:
+    """The changes of a batch, in the order given, with what was kept back of those before."""
+    changes = Changes() if kept is None else kept
     for one in batch:
         record = one.record
         link(changes, one)
-        if isinstance(record, CommittedEvent):
-            event(changes, one)
-        elif isinstance(record, Reserving):
-            reserving(changes, record, moment(record.meta.recorded_at))
-        elif isinstance(record, LeaseEvent):
-            seen(changes, record.meta)
-            lease_events.lease_event(changes, record, moment(record.meta.recorded_at), one.offset)
-        elif isinstance(record, AgentEvent):
-            seen(changes, record.meta)
-            agent_events.agent_event(changes, record, moment(record.meta.recorded_at))
-        elif isinstance(record, DeadLetter):
-            dead_letter(changes, record)
-        elif isinstance(record, DeadLetterRepaired):
-            repaired(changes, record)
-        elif isinstance(record, ToolContract):
-            contract(changes, record)
+        at = moment(record.meta.recorded_at)
+        change = BY_KIND.get(type(record))
+        if change is not None:
+            change(changes, one, at)
         # Its own time: one that is handled once more comes at another time than it came first.
-        changes.progress[one.topic, one.partition] = (one.offset + 1, moment(record.meta.recorded_at))
+        changes.progress[one.topic, one.partition] = (one.offset + 1, at)
     return changes
 
 
-def event(changes: Changes, one: Placed) -> None:
-    """A committed event."""
+def event(changes: Changes, one: Placed, at: str) -> None:
+    """A committed event. Those that change no table are in `lineage` all the same."""
     record = one.record
-    meta: Meta = record.meta
-    at = moment(meta.recorded_at)
-    seen(changes, meta)
+    kind = type(record)
+    seen(changes, record.meta.tenant, at)
     counted(changes, record, at)
-    match record:
-        case PlanAdmitted():
-            plan_events.admitted(changes, record, at, one.partition)
-        case CallsStarted():
-            plan_events.started(changes, record, at)
-        case CallsCommitted():
-            plan_events.committed(changes, record, at)
-        case PlanEnded():
-            plan_events.ended(changes, record, at)
-        case PlanRejected():
-            plan_events.rejected(changes, record, at, one.partition)
-        case CommandRepeated():
-            plan_events.repeated(changes, record.plan_id)
-        case BreakerChanged():
-            fault_events.breaker_changed(changes, record, at, one.partition)
-        case _:
-            # Events that change no table are in `lineage` all the same.
-            FAULTS.get(type(record), nothing)(changes, record, at)
+    if kind is PlanAdmitted:
+        plan_events.admitted(changes, record, at, one.partition)
+    elif kind is PlanRejected:
+        plan_events.rejected(changes, record, at, one.partition)
+    elif kind is BreakerChanged:
+        fault_events.breaker_changed(changes, record, at, one.partition)
+    else:
+        EVENTS.get(kind, nothing)(changes, record, at)
 
 
-def seen(changes: Changes, meta: Meta) -> None:
+def reservation(changes: Changes, one: Placed, at: str) -> None:
+    """What hosts say to each other about resources."""
+    reserving(changes, one.record, at)
+
+
+def lease_event(changes: Changes, one: Placed, at: str) -> None:
+    """An event about leases."""
+    seen(changes, one.record.meta.tenant, at)
+    lease_events.lease_event(changes, one.record, at, one.offset)
+
+
+def agent_event(changes: Changes, one: Placed, at: str) -> None:
+    """An event of an agent."""
+    seen(changes, one.record.meta.tenant, at)
+    agent_events.agent_event(changes, one.record, at)
+
+
+def seen(changes: Changes, tenant: str, at: str) -> None:
     """A tenant did something."""
-    at = moment(meta.recorded_at)
-    first, last = changes.tenants.get(meta.tenant, (at, at))
-    changes.tenants[meta.tenant] = (min(first, at), max(last, at))
+    known = changes.tenants.get(tenant)
+    if known is None:
+        changes.tenants[tenant] = (at, at)
+    elif not known[0] <= at <= known[1]:
+        changes.tenants[tenant] = (min(known[0], at), max(known[1], at))
 
 
 def nothing(changes: Changes, record: Any, at: str) -> None:
     """Changes nothing."""
 
 
-FAULTS: Final[dict[type, Callable[[Changes, Any, str], None]]] = {
+EVENTS: Final[dict[type, Callable[[Changes, Any, str], None]]] = {
+    CallsStarted: plan_events.started,
+    CallsCommitted: plan_events.committed,
+    PlanEnded: plan_events.ended,
+    CommandRepeated: plan_events.repeats,
     CallsLinedUp: plan_events.lined_up,
     CallsWaiting: plan_events.waiting,
     CallsEnded: plan_events.call_ends,
@@ -168,15 +167,16 @@ def counted(changes: Changes, record: Any, at: str) -> None:
             pass
 
 
-def repaired(changes: Changes, record: DeadLetterRepaired) -> None:
+def repaired(changes: Changes, one: Placed, at: str) -> None:
     """What became of a dead letter; one that nobody knows is no row."""
+    record = one.record
     if record.outcome == "NOT_FOUND":
         return
     changes.change_dead_letter(
         record.dead_letter_id,
         {
             "state": record.outcome,
-            "repaired_at": moment(record.meta.recorded_at),
+            "repaired_at": at,
             "repaired_by": printable(record.agent),
             "repair_reason": printable(record.reason),
             "released": record.released,
@@ -185,8 +185,9 @@ def repaired(changes: Changes, record: DeadLetterRepaired) -> None:
     )
 
 
-def dead_letter(changes: Changes, record: DeadLetter) -> None:
+def dead_letter(changes: Changes, placed: Placed, at: str) -> None:
     """A record that could not be handled."""
+    _, record = at, placed.record
     headers = [
         {"name": one.name, "value": None if one.value is None else base64.b64encode(one.value).decode()}
         for one in record.headers
@@ -211,10 +212,10 @@ def dead_letter(changes: Changes, record: DeadLetter) -> None:
     }
 
 
-def contract(changes: Changes, record: ToolContract) -> None:
+def contract(changes: Changes, one: Placed, at: str) -> None:
     """A tool's contract; each partition has its own copy, and the first one counts."""
+    record = one.record
     place = (record.name, record.version)
-    at = moment(record.meta.recorded_at)
     known = changes.contracts.get(place)
     if known is not None:
         known["published_at"] = min(known["published_at"], at)
@@ -237,3 +238,14 @@ def contract(changes: Changes, record: ToolContract) -> None:
         "sha256": record.sha256,
         "published_at": at,
     }
+
+
+BY_KIND: Final[dict[type, Callable[[Changes, Placed, str], None]]] = {
+    **dict.fromkeys(get_args(CommittedEvent), event),
+    **dict.fromkeys(get_args(Reserving), reservation),
+    **dict.fromkeys(get_args(LeaseEvent), lease_event),
+    **dict.fromkeys(get_args(AgentEvent), agent_event),
+    DeadLetter: dead_letter,
+    DeadLetterRepaired: repaired,
+    ToolContract: contract,
+}

@@ -27,8 +27,8 @@ TOPICS: Final = (
 
 
 def unread(topic: str) -> tuple[str, ...]:
-    """What it makes nothing of: a record that only links has its causes beside its calls."""
-    return ("calls",) if topic in LINKING else ()
+    """What it makes nothing of: a record that only links has its causes beside its calls, and a plan's end tells its results once more."""
+    return ("calls",) if topic in LINKING else ("results",)
 
 
 def declaration() -> Service:

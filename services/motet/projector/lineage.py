@@ -151,7 +151,7 @@ def link(changes: Changes, one: Placed) -> None:
             "effect": meta.event_id,
             "cause": printable(record.invoked_by if answer else meta.causation_id),
             "via": meta.causation_id if answer else None,
-            "type": record.FULL_NAME.rpartition(".")[2],
+            "type": type(record).__name__,
             "tenant": printable(meta.tenant),
             "domain": printable(meta.domain),
             "plan_id": printable(getattr(record, "plan_id", None) or ""),

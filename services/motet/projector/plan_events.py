@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from typing import Final
 
 from motet.chassis.text import printable
-from motet.modes import host_of
 from motet.plan.graph import topological_order
-from motet.projector.changes import RELEASED, Changes, Place, Row, moment_or_none
+from motet.projector.changes import RELEASED, Changes, Row, Uses, moment_or_none
 from motet.projector.fault_events import owned
 from motet.projector.fault_tables import COMPENSATIONS
 from motet.records import (
@@ -17,19 +16,21 @@ from motet.records import (
     CallsLinedUp,
     CallsStarted,
     CallsWaiting,
-    Claim,
-    Meta,
+    CommandRepeated,
     PlanAdmitted,
     PlanEnded,
     PlanRejected,
 )
-from motet.resources.names import wholes_above
+
+# The columns of `claims` of a call that took its place in the history, and of one that never ran.
+ENDED: Final[Row] = {"call_ended": True}
+ENDED_UNBEGUN: Final[Row] = {"call_ended": True, "isolation": "CALL"}
 
 
 def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) -> None:
     """A plan and its calls begin."""
     meta, plan_id = record.meta, record.plan_id
-    changes.plans[plan_id] = {
+    row = {
         "plan_id": plan_id,
         "tenant": meta.tenant,
         "domain": meta.domain,
@@ -56,11 +57,11 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
         "ended_hlc": None,
         "admitted_event_id": meta.event_id,
         "terminal_event_id": None,
-        "repeats": changes.plans[plan_id]["repeats"] if plan_id in changes.plans else 0,
+        "repeats": 0,
         "partition": partition,
     }
-    for index, call in enumerate(record.calls):
-        changes.calls[plan_id, index] = {
+    calls = [
+        {
             "plan_id": plan_id,
             "index": index,
             "call_id": call.call_id,
@@ -78,13 +79,15 @@ def admitted(changes: Changes, record: PlanAdmitted, at: str, partition: int) ->
             "runs_on": False,
             "leases": list(map(printable, call.leases)),
         }
-    changes.claims.admit(plan_id, admitted_claims(record, at))
+        for index, call in enumerate(record.calls)
+    ]
+    changes.admit(plan_id, row, calls, admitted_claims(record, at))
 
 
-def admitted_claims(record: PlanAdmitted, at: str) -> dict[tuple[int, bool], list[Row]]:
+def admitted_claims(record: PlanAdmitted, at: str) -> dict[tuple[int, bool], Uses]:
     """What the calls of a plan use, in line or not. What waits outside of the lines has those behind it wait there too."""
     calls, outside = record.calls, dict[int, str]()
-    rows: dict[tuple[int, bool], list[Row]] = {}
+    uses: dict[tuple[int, bool], Uses] = {}
     for rank, index in enumerate(topological_order([call.after for call in calls])):
         call = calls[index]
         if call.approval:
@@ -96,49 +99,16 @@ def admitted_claims(record: PlanAdmitted, at: str) -> dict[tuple[int, bool], lis
             outside[index] = "PREDECESSOR"
         if call.claims:
             place = (record.plan_id, index, False)
-            rows[index, False] = claim_rows(
-                record.meta, place, call.claims, record.isolation, rank, outside.get(index), at
-            )
-    return rows
-
-
-def claim_rows(
-    meta: Meta, place: Place, claims: Sequence[Claim], isolation: str, rank: int, outside: str | None, at: str
-) -> list[Row]:
-    """What a call uses, or is going to."""
-    plan_id, index, compensation = place
-    return [
-        {
-            "tenant": meta.tenant,
-            "domain": meta.domain,
-            "host": host_of(plan_id),
-            "resource": printable(claim.resource),
-            "queues": [printable(name) for name in (*wholes_above(claim.resource), claim.resource)],
-            "mode": claim.mode,
-            "operation": printable(claim.operation),
-            "outside": outside,
-            "place": meta.hlc if outside is None else None,
-            "rank": rank,
-            "plan_id": plan_id,
-            "index": index,
-            "compensation": compensation,
-            "isolation": isolation,
-            "since": at,
-            "call_ended": False,
-            "plan_ended": False,
-            "open": False,
-            "undo_open": False,
-            "in_doubt": False,
-        }
-        for claim in claims
-    ]
+            uses[index, False] = Uses(record.meta, place, call.claims, record.isolation, rank, outside.get(index), at)
+    return uses
 
 
 def lined_up(changes: Changes, record: CallsLinedUp, at: str) -> None:
     """Calls got in line later than their plan, perhaps for something else than was known before; or what undoes them did."""
     for rank, call in enumerate(record.calls):
         place = (record.plan_id, call.index, call.compensation)
-        changes.claims.replace(place, claim_rows(record.meta, place, call.claims, record.isolation, rank, None, at))
+        uses = Uses(record.meta, place, call.claims, record.isolation, rank, None, at)
+        changes.claims.replace(place, uses)
     changes.change_plan(record.plan_id, awaits_leases=False)
 
 
@@ -180,39 +150,38 @@ def policy_columns(record: PlanAdmitted) -> Row:
 
 def started(changes: Changes, record: CallsStarted, at: str) -> None:
     """Attempts of calls began."""
+    again: Row = {"status": "STARTED", "attempt_started_at": at, "next_attempt_at": None, "waits_for": None}
+    first: Row = {**again, "attempt": 1, "started_at": at, "started_hlc": record.meta.hlc}
     attempts = record.attempts or (1,) * len(record.indexes)
     for index, attempt in zip(record.indexes, attempts, strict=True):
-        columns: Row = {"status": "STARTED", "attempt": attempt, "attempt_started_at": at, "next_attempt_at": None}
-        columns["waits_for"] = None
-        if attempt == 1:
-            columns |= {"started_at": at, "started_hlc": record.meta.hlc}
-        changes.change_call(record.plan_id, index, columns)
+        changes.change_call(record.plan_id, index, first if attempt == 1 else {**again, "attempt": attempt})
 
 
 def committed(changes: Changes, record: CallsCommitted, at: str) -> None:
     """Calls took their place in the history."""
-    event_id = record.meta.event_id
+    every: Row = {
+        "committed_at": at,
+        "committed_hlc": record.meta.hlc,
+        "next_attempt_at": None,
+        "waits_for": None,
+        "committed_event_id": record.meta.event_id,
+    }
     for call in record.calls:
         columns: Row = {
+            **every,
             "status": call.outcome,
-            "committed_at": at,
-            "committed_hlc": record.meta.hlc,
             "result": call.result,
             "result_sha256": call.result_sha256,
             "error_code": None if call.error is None else printable(call.error.code),
             "error_message": None if call.error is None else printable(call.error.message),
             "key": call.key,
             "attempt": call.attempt,
-            "next_attempt_at": None,
-            "waits_for": None,
-            "committed_event_id": event_id,
         }
         if call.arguments_sha256 is not None:
             columns["arguments_sha256"] = call.arguments_sha256
         changes.change_call(record.plan_id, call.index, columns)
         # What never ran keeps nothing for its plan.
-        kept: Row = {} if call.attempt else {"isolation": "CALL"}
-        changes.claims.change(record.plan_id, call.index, {"call_ended": True, **kept})
+        changes.claims.change(record.plan_id, call.index, ENDED if call.attempt else ENDED_UNBEGUN)
 
 
 def ended(changes: Changes, record: PlanEnded, at: str) -> None:
@@ -227,6 +196,7 @@ def ended(changes: Changes, record: PlanEnded, at: str) -> None:
         remaining=list(record.remaining),
     )
     changes.claims.end(record.plan_id)
+    changes.over.add(record.plan_id)
 
 
 def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) -> None:
@@ -235,6 +205,7 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         repeated(changes, record.plan_id)
         return
     meta = record.meta
+    changes.over.add(record.plan_id)
     changes.plans[record.plan_id] = {
         "plan_id": record.plan_id,
         "tenant": meta.tenant,
@@ -270,6 +241,12 @@ def rejected(changes: Changes, record: PlanRejected, at: str, partition: int) ->
         "repeats": 0,
         "partition": partition,
     }
+
+
+def repeats(changes: Changes, record: CommandRepeated, at: str) -> None:
+    """A command came again."""
+    _ = at
+    repeated(changes, record.plan_id)
 
 
 def repeated(changes: Changes, plan_id: str) -> None:

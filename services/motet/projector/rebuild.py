@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Final
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
 
 import psycopg
 
 from motet.chassis.errors import ConfigurationError
 from motet.chassis.settings import Settings
 from motet.projector import surface
+from motet.projector.filling import LOCK as FILLING
+from motet.projector.filling import Fillers
 from motet.projector.handler import NAME, TOPICS
-from motet.projector.source import BATCH, Source
+from motet.projector.source import BATCH
 from motet.projector.tables import PROGRESS, TABLES
-from motet.projector.writer import Writer
+from motet.projector.writer import BY_NAME
 
+T = TypeVar("T")
 FRESH: Final = "motet_rebuild"
 OLD: Final = "motet_old"
 # Rows of a table that are shown of each side.
@@ -73,31 +78,35 @@ def rebuild(settings: Settings, report: Callable[[int, int], None], batch: int =
     """
     began = time.monotonic()
     with (
-        closing(Source(settings, batch)) as source,
-        psycopg.connect(settings.postgres_url, autocommit=True, application_name="motet-rebuild") as connection,
+        connected(settings, "motet-rebuild") as connection,
+        connected(settings, "motet-rebuild-beside") as another,
     ):
-        prepare(connection)
-        as_before = surface.is_ours(connection)
-        # Nobody looks at the new tables before they are swapped in, and that makes durable what came before it.
-        connection.execute("SET synchronous_commit = off")
-        writer = Writer(connection, FRESH)
-        source.leave_out(live_ends(connection))
-        source.fill(connection, writer, live_ends(connection), report)
-        connection.execute("SET synchronous_commit = on")
-        with connection.transaction():
-            hold_writers(connection)
-            ends = live_ends(connection, "FOR UPDATE")
-            source.fill(connection, writer, ends, report)
-            tables = compare(connection)
-            swap(connection)
-            if not as_before:
-                # What still runs writes another version's tables: it is refused from here on, as any former owner is.
-                connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
-    return Rebuilt(source.records, time.monotonic() - began, tables)
+        check(connection)
+        with closing(Fillers(settings, FRESH, batch)) as fillers:
+            prepare(connection)
+            as_before = surface.is_ours(connection)
+            fillers.begin(live_ends(connection))
+            fillers.fill(live_ends(connection), report)
+            surface.index(connection, FRESH)
+            with connection.transaction():
+                hold_writers(connection)
+                fillers.fill(live_ends(connection, "FOR UPDATE"), report)
+                names = [table.name for table in TABLES if has_table(connection, table.name)]
+                tables = compare((connection, another), names, as_before=as_before)
+                swap(connection)
+                if not as_before:
+                    # What still runs writes another version's tables: it is refused from here on, as any former owner is.
+                    connection.execute(f"UPDATE {NAME}.shard SET epoch = epoch + 1".encode())
+            return Rebuilt(fillers.records, time.monotonic() - began, tables)
 
 
-def prepare(connection: psycopg.Connection[Any]) -> None:
-    """One rebuild at a time, in a schema of its own; what a killed one left is dropped."""
+def connected(settings: Settings, name: str) -> psycopg.Connection[Any]:
+    """A connection that compares whole tables."""
+    return psycopg.connect(settings.postgres_url, autocommit=True, application_name=name, options="-c work_mem=64MB")
+
+
+def check(connection: psycopg.Connection[Any]) -> None:
+    """One rebuild at a time, of tables that are there."""
     row = connection.execute(LOCK).fetchone()
     if row is None or not row[0]:
         raise ConfigurationError("another rebuild is running on this database; wait for it, or end it")
@@ -105,9 +114,16 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
         live_ends(connection)
     except psycopg.errors.UndefinedTable as error:
         raise ConfigurationError("the projector has never run on this database: there is nothing to rebuild") from error
+
+
+def prepare(connection: psycopg.Connection[Any]) -> None:
+    """A schema of its own, filled as fast as may be; what a killed rebuild left is dropped, once nobody writes there any more."""
+    connection.execute(f"SELECT pg_advisory_lock({FILLING})".encode())
     with connection.transaction():
         connection.execute(f"DROP SCHEMA IF EXISTS {FRESH} CASCADE".encode())
         surface.create(connection, FRESH)
+        surface.unindex(connection, FRESH)
+    connection.execute(f"SELECT pg_advisory_unlock({FILLING})".encode())
 
 
 def hold_writers(connection: psycopg.Connection[Any]) -> None:
@@ -133,26 +149,59 @@ def live_ends(connection: psycopg.Connection[Any], lock: str = "") -> dict[tuple
     return {(topic, partition): offset for topic, partition, offset in rows if topic in TOPICS}
 
 
-def compare(connection: psycopg.Connection[Any]) -> dict[str, TableComparison]:
-    """Every table, row by row as text. A live table that another version made and this one does not know is not compared."""
+def compare(
+    connections: Sequence[psycopg.Connection[Any]], names: Sequence[str], *, as_before: bool
+) -> dict[str, TableComparison]:
+    """Every table, row by row, over as many connections as there are. A live table that this version does not know is not compared."""
+    free: SimpleQueue[psycopg.Connection[Any]] = SimpleQueue()
+    for one in connections:
+        free.put(one)
+
+    def over(ask: Callable[[psycopg.Connection[Any], str], T], name: str) -> T:
+        connection = free.get()
+        try:
+            return ask(connection, name)
+        finally:
+            free.put(connection)
+
+    with ThreadPoolExecutor(len(connections), thread_name_prefix="comparing") as beside:
+        # What takes longest comes first.
+        digests = {name: beside.submit(over, summed, name) for name in names}
+        equals = {name: beside.submit(over, equal if as_before else never, name) for name in names}
     out = {}
-    for table in TABLES:
-        if not has_table(connection, table.name):
-            continue
-        rows_rebuilt, digest = summed(connection, f"{FRESH}.{table.name}")
-        rows_live, live = summed(connection, f"{surface.SCHEMA}.{table.name}")
-        apart = (0, 0) if live == digest else differing(connection, table.name)
-        told = tuple(examples(connection, table.name)) if any(apart) else ()
-        out[table.name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
+    for name in names:
+        (rows_rebuilt, digest), (rows_live, rows_equal) = digests[name].result(), equals[name].result()
+        apart = (0, 0) if rows_live == rows_rebuilt == rows_equal else differing(connections[0], name)
+        told = tuple(examples(connections[0], name)) if any(apart) else ()
+        out[name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
     return out
 
 
+def equal(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
+    """How many rows the live table has, and how many of them the rebuilt one has byte for byte. Of two such tables of one definition."""
+    table = BY_NAME[name]
+    key = ", ".join(f'"{one}"' for one in table.key)
+    row = connection.execute(
+        f"SELECT (SELECT count(*) FROM {surface.SCHEMA}.{name}), (SELECT count(*) FROM {surface.SCHEMA}.{name} AS t "
+        f"JOIN {FRESH}.{name} AS x USING ({key}) WHERE t *= x)".encode()
+    ).fetchone()
+    rows, found = row or (0, 0)
+    return rows, found
+
+
+def never(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
+    """The same of tables of two definitions, whose rows have to be compared as text."""
+    row = connection.execute(f"SELECT count(*) FROM {surface.SCHEMA}.{name}".encode()).fetchone()
+    return (row[0] if row else 0), -1
+
+
 def summed(connection: psycopg.Connection[Any], name: str) -> tuple[int, str]:
-    """How many rows a table has, and the digest of all of them as text. In two steps, since an aggregate holds a gigabyte at most."""
+    """How many rows a rebuilt table has, and the digest of all of them as text. In two steps, since an aggregate holds a gigabyte at most."""
     row = connection.execute(
         "SELECT coalesce(sum(rows), 0)::bigint, coalesce(encode(sha256(string_agg(part, ''::bytea ORDER BY first)), 'hex'), '') FROM ("
         "SELECT get_byte(digest, 0) AS first, count(*) AS rows, sha256(string_agg(digest, ''::bytea ORDER BY digest)) AS part "
-        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {name} AS t) AS each GROUP BY 1) AS parts".encode()
+        # The offset keeps the planner from sorting whole rows, with their digests made anew for each place where one is named.
+        f"FROM (SELECT sha256(convert_to(t::text, 'UTF8')) AS digest FROM {FRESH}.{name} AS t OFFSET 0) AS each GROUP BY 1) AS parts".encode()
     ).fetchone()
     rows, digest = row or (0, "")
     return rows, digest

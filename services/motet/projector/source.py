@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import psycopg
@@ -12,7 +12,9 @@ from motet.chassis.codec import Codec
 from motet.chassis.registry import Registry
 from motet.chassis.repairs import DEAD_LETTERS
 from motet.chassis.replay import Replay
+from motet.chassis.service import Received
 from motet.chassis.settings import Settings
+from motet.projector.changes import Changes
 from motet.projector.fold import fold
 from motet.projector.handler import LINKING, NAME, TOPICS, unread
 from motet.projector.letters import Letters
@@ -21,6 +23,8 @@ from motet.projector.writer import Writer
 Ends = dict[tuple[str, int], int]
 # Records that are folded together, and written in one transaction. The tables are the same with any other number.
 BATCH: Final = 5_000
+# Open plans whose rows are kept back, so that they are written once, as they ended.
+HELD: Final = 5_000
 
 
 class Source:
@@ -32,6 +36,7 @@ class Source:
         codec = Codec(schemas_of(settings, self.registry))
         self.replay = Replay(opened(settings), codec, TOPICS, frozenset(LINKING), unread)
         self.letters = Replay(opened(settings), codec, (DEAD_LETTERS,))
+        self.kept = Changes()
 
     @property
     def records(self) -> int:
@@ -50,11 +55,29 @@ class Source:
     ) -> None:
         """Reads and writes up to the ends. Raises LogUnreadable, LaneBroken."""
         total = sum(ends.values())
-        for batch in self.replay.advance(ends):
-            for start in range(0, len(batch), self.batch):
-                with connection.transaction():
-                    writer.write(fold(batch[start : start + self.batch]))
+        for batch in self.batches(ends):
+            with connection.transaction():
+                self.write(writer, batch, HELD)
             report(sum(self.replay.reached.values()), total)
+        with connection.transaction():
+            self.write(writer, [], 0)
+
+    def batches(self, ends: Ends) -> Iterator[list[Received]]:
+        """The records in batches that are full, but for the last one: what came at once may be little, or more."""
+        pending: list[Received] = []
+        for some in self.replay.advance(ends):
+            pending += some
+            full = len(pending) - len(pending) % self.batch
+            for start in range(0, full, self.batch):
+                yield pending[start : start + self.batch]
+            del pending[:full]
+        if pending:
+            yield pending
+
+    def write(self, writer: Writer, batch: list[Received], held: int) -> None:
+        """A batch, but for what is kept back; with nothing to be held, all of that."""
+        due, self.kept = fold(batch, self.kept).parted(held)
+        writer.write(due)
 
     def close(self) -> None:
         """Ends the readers."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import psycopg
 
 from motet.projector.definition import Table
-from motet.projector.lineage import FUNCTIONS
+from motet.projector.lineage import FUNCTIONS, LINEAGE
 from motet.projector.tables import TABLES
 from motet.projector.views import VIEWS
 
@@ -21,6 +21,8 @@ VERSION: Final = 5
 READER: Final = "motet_reader"
 # Reads the rows of the tenant that `motet.tenant` names; grant it to a service that sets the name for its users.
 TENANT_ROLE: Final = "motet_tenant"
+# Tables of which no row is ever changed, looked for or met again by who writes them.
+INSERTED_ONLY: Final = (LINEAGE,)
 NUMBERED: Final = re.compile(r", version ([0-9]+), definition ")
 OF_TENANT: Final = "tenant = NULLIF(current_setting('motet.tenant', true), '')"
 
@@ -73,6 +75,30 @@ def create(connection: psycopg.Connection[Any], schema: str) -> None:
     connection.execute(f"COMMENT ON SCHEMA {schema} IS {quoted(comment())}".encode())
 
 
+def unindex(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Without what makes filling slow: all indexes but keys, and the keys of tables whose rows are inserted and nothing else."""
+    found = connection.execute(
+        "SELECT i.indrelid::regclass::text, i.indexrelid::regclass::text, c.conname FROM pg_index AS i "
+        "JOIN pg_class AS t ON t.oid = i.indrelid LEFT JOIN pg_constraint AS c ON c.conindid = i.indexrelid "
+        "WHERE t.relnamespace = %s::regnamespace AND (c.oid IS NULL OR t.relname = ANY(%s))",
+        (schema, [table.name for table in INSERTED_ONLY]),
+    ).fetchall()
+    for table, index, key in found:
+        connection.execute(
+            (f"DROP INDEX {index}" if key is None else f"ALTER TABLE {table} DROP CONSTRAINT {key}").encode()
+        )
+
+
+def index(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Makes what `unindex` took."""
+    connection.execute(b"SET maintenance_work_mem = '256MB'")
+    for table in TABLES:
+        if table in INSERTED_ONLY:
+            connection.execute(f"ALTER TABLE {schema}.{table.name} ADD {key_of(table)}".encode())
+        for statement in index_statements(schema, table):
+            connection.execute(statement.encode())
+
+
 def create_role(role: str) -> str:
     """A role belongs to the whole server: it may be there, and another database may be creating it now."""
     return (
@@ -109,19 +135,30 @@ def table_statements(schema: str, table: Table) -> Iterator[str]:
     """One table with its comments, indexes and policies."""
     name = f"{schema}.{table.name}"
     lines = [f'"{column.name}" {column.type}' for column in table.columns]
-    key = ", ".join(f'"{column}"' for column in table.key)
-    yield f"CREATE TABLE {name} ({', '.join(lines)}, PRIMARY KEY ({key}))"
+    yield f"CREATE TABLE {name} ({', '.join(lines)}, {key_of(table)})"
     yield f"COMMENT ON TABLE {name} IS {quoted(table.comment)}"
     for column in table.columns:
         yield f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted(column.comment)}'
-    for index in table.indexes:
-        yield f"CREATE INDEX ON {name} {index}" if index.startswith("USING") else f"CREATE INDEX ON {name} ({index})"
+    yield from index_statements(schema, table)
     if table.has_tenant:
         yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
         yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"
         yield f"CREATE POLICY owner ON {name} TO CURRENT_USER USING (true) WITH CHECK (true)"
         yield f"CREATE POLICY reader ON {name} FOR SELECT TO {READER} USING (true)"
         yield f"CREATE POLICY tenant ON {name} FOR SELECT TO {TENANT_ROLE} USING ({OF_TENANT})"
+
+
+def key_of(table: Table) -> str:
+    """A table's key."""
+    columns = ", ".join(f'"{column}"' for column in table.key)
+    return f"PRIMARY KEY ({columns})"
+
+
+def index_statements(schema: str, table: Table) -> Iterator[str]:
+    """A table's indexes, but for its key."""
+    name = f"{schema}.{table.name}"
+    for index in table.indexes:
+        yield f"CREATE INDEX ON {name} {index}" if index.startswith("USING") else f"CREATE INDEX ON {name} ({index})"
 
 
 def quoted(text: str) -> str:

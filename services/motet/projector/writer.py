@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import psycopg
 
-from motet.projector.changes import Changes, Claims, Row
+from motet.projector.changes import OF_A_RUN, Changes, Claims, Row
 from motet.projector.definition import Table
-from motet.projector.fault_tables import APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS, FORMER_ATTEMPTS
 from motet.projector.lineage import LINEAGE
 from motet.projector.tables import (
     CALLS,
@@ -28,10 +28,12 @@ from motet.projector.tables import (
 COUNTED: Final = USAGE.names[2:]
 BY_NAME: Final = {table.name: table for table in TABLES}
 # What a plan's second run must not find of its first.
-OF_A_RUN: Final = (CALLS, CLAIMS, FORMER_ATTEMPTS, APPROVALS, BUDGETS, COMPENSATIONS, CONFLICTS)
+OF_FORMER_RUNS: Final = (CALLS.name, CLAIMS.name, *sorted(OF_A_RUN))
 # What a row of `claims` is about, but for the resource.
 PLACE: Final = ("plan_id", "index", "compensation")
 OF_PLACE: Final = " AND ".join(f't."{name}" = x."{name}"' for name in PLACE)
+# What has a meaning within a text of an array.
+ESCAPED: Final = str.maketrans({"\\": r"\\", '"': r"\""})
 # The same as `changes.gone`.
 GONE: Final = "(t.plan_ended OR (t.call_ended AND t.isolation = 'CALL')) AND NOT t.open AND NOT t.undo_open"
 
@@ -47,8 +49,7 @@ class Writer:
         """Applies a batch's changes. Inserts go before updates: what changes a row of this batch was merged into it."""
         # First of all, because a rebuild that is about to swap locks this table, and nothing else, against writers.
         self.advance(changes.progress)
-        self.upsert_plans(list(changes.plans.values()))
-        self.insert_calls(changes)
+        self.insert_plans(changes)
         self.copy(LINEAGE, changes.lineage)
         self.copy(DEAD_LETTERS, changes.dead_letters.values())
         claims = changes.claims
@@ -59,29 +60,29 @@ class Writer:
         self.copy(CLAIMS, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())
-            self.change(CALLS, changes.calls_changed.values())
+            self.change(CALLS, chain.from_iterable(calls.values() for calls in changes.calls_changed.values()))
             self.repeat(changes.plans_repeated)
             self.change(DEAD_LETTERS, changes.dead_letters_changed.values())
-            self.change(CLAIMS, claims.changed.values(), key=PLACE)
+            self.change(CLAIMS, claims.changed_rows(), key=PLACE)
             self.release(claims)
-            for name, rows in changes.upserts.items():
-                self.upsert(BY_NAME[name], rows.values())
+            for name, rows in changes.upserted().items():
+                self.upsert(BY_NAME[name], rows)
             self.publish_contracts(changes.contracts)
             self.see_tenants(changes.tenants)
             self.count(changes.usage)
 
-    def insert_calls(self, changes: Changes) -> None:
-        """Inserts the calls of new plans. A plan that is submitted again after its window is run again, and told anew."""
-        try:
-            with self.connection.transaction():
-                self.copy(CALLS, changes.calls.values())
-        except psycopg.errors.UniqueViolation:
-            admitted = sorted({plan_id for plan_id, _ in changes.calls})
-            for table in OF_A_RUN:
-                self.connection.execute(
-                    f"DELETE FROM {self.schema}.{table.name} WHERE plan_id = ANY(%s)".encode(), (admitted,)
-                )
-            self.copy(CALLS, changes.calls.values())
+    def insert_plans(self, changes: Changes) -> None:
+        """Inserts plans and their calls. Few plans are there before: rejected ones, and those that their host forgot after their window."""
+        plans = changes.plans
+        if not plans:
+            return
+        found = self.connection.execute(
+            f"SELECT plan_id FROM {self.schema}.plans WHERE plan_id = ANY(%s)".encode(), (list(plans),)
+        )
+        there = {plan_id for (plan_id,) in found}
+        self.copy(PLANS, (row for plan_id, row in plans.items() if plan_id not in there))
+        self.renew_plans([plans[plan_id] for plan_id in sorted(there)])
+        self.copy(CALLS, chain.from_iterable(changes.calls.values()))
 
     def copy(self, table: Table, rows: Iterable[Row]) -> None:
         """Inserts rows that are new. A column that a row does not name is null."""
@@ -90,30 +91,40 @@ class Writer:
             return
         names = table.names
         listed = ", ".join(f'"{name}"' for name in names)
+        arrays = [place for place, column in enumerate(table.columns) if column.plain_type.endswith("[]")]
         with (
             self.connection.cursor() as cursor,
             cursor.copy(f"COPY {self.schema}.{table.name} ({listed}) FROM STDIN".encode()) as copy,
         ):
+            write = copy.write_row
             for row in pending:
-                copy.write_row([row.get(name) for name in names])
+                values = list(map(row.get, names))
+                for place in arrays:
+                    members = values[place]
+                    values[place] = None if members is None else array(members)
+                write(values)
 
-    def upsert_plans(self, rows: Sequence[Row]) -> None:
-        """Inserts plans. A plan that was rejected before may be admitted later, and one refused again is counted."""
-        if not rows:
-            return
-        columns = ", ".join(PLANS.names)
-        renewed = ", ".join(f"{name} = excluded.{name}" for name in PLANS.names[1:] if name != "repeats")
+    def renew_plans(self, rows: Sequence[Row]) -> None:
+        """Plans that are there. One that was rejected may be admitted later, and one refused again is counted."""
+        admitted = [row for row in rows if row["status"] != "REJECTED"]
+        # What is run again after its window is told anew.
+        for name in OF_FORMER_RUNS if admitted else ():
+            self.connection.execute(
+                f"DELETE FROM {self.schema}.{name} WHERE plan_id = ANY(%s)".encode(),
+                ([row["plan_id"] for row in admitted],),
+            )
+        renewed = ", ".join(f"{name} = x.{name}" for name in PLANS.names[1:] if name != "repeats")
         # An admitted plan takes the place of one with the same content, which was rejected or is forgotten by its host; how often it was
         # repeated adds up, in whichever batches that came. A rejection changes no plan that is there.
         self.run(
-            f"INSERT INTO {self.schema}.plans ({columns}) SELECT {columns} FROM {recordset(PLANS, PLANS.names)} WHERE status <> 'REJECTED' "
-            f"ON CONFLICT (plan_id) DO UPDATE SET {renewed}, repeats = plans.repeats + excluded.repeats",
-            rows,
+            f"UPDATE {self.schema}.plans AS t SET {renewed}, repeats = t.repeats + x.repeats "
+            f"FROM {recordset(PLANS, PLANS.names)} WHERE t.plan_id = x.plan_id",
+            admitted,
         )
         self.run(
-            f"INSERT INTO {self.schema}.plans ({columns}) SELECT {columns} FROM {recordset(PLANS, PLANS.names)} WHERE status = 'REJECTED' "
-            "ON CONFLICT (plan_id) DO UPDATE SET repeats = plans.repeats + 1 + excluded.repeats",
-            rows,
+            f"UPDATE {self.schema}.plans AS t SET repeats = t.repeats + 1 + x.repeats "
+            f"FROM {recordset(PLANS, ('plan_id', 'repeats'))} WHERE t.plan_id = x.plan_id",
+            [row for row in rows if row["status"] == "REJECTED"],
         )
 
     def change(self, table: Table, rows: Iterable[Row], key: tuple[str, ...] = ()) -> None:
@@ -213,6 +224,14 @@ class Writer:
         """A statement over rows, if there are any."""
         if rows:
             self.connection.execute(statement.encode(), (json.dumps(rows, ensure_ascii=False),))
+
+
+def array(members: Sequence[Any]) -> str:
+    """An array as COPY takes it. Most are empty."""
+    if not members:
+        return "{}"
+    told = (f'"{one.translate(ESCAPED)}"' if isinstance(one, str) else str(one) for one in members)
+    return f"{{{','.join(told)}}}"
 
 
 def recordset(table: Table, names: Sequence[str]) -> str:
