@@ -40,14 +40,9 @@ MODULES: Final = (
 # What reads whole logs. It decides nothing, and takes as long to compile again: who asks for a compiler that is done sooner does without.
 READING: Final = (
     "motet/audit/*.py",
-    *(f"motet/projector/{name}.py" for name in ("changes", "fold", "lineage", "reservations", "source", "writer")),
-    *(f"motet/projector/{name}_events.py" for name in ("agent", "fault", "lease", "plan")),
     *(
         f"motet/chassis/{name}.py"
-        for name in (
-            *("avro_functions", "avro_reading", "avro_text", "avro_writing"),
-            *("decided_by", "log_reader", "replay", "text"),
-        )
+        for name in ("avro_functions", "avro_reading", "avro_text", "avro_writing", "log_reader")
     ),
 )
 # Records of which every call has some. What reads them is long: all of them would take a compiler ten minutes.
