@@ -7,10 +7,14 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import wait
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
+import servers
+from motet.chaos.proxy import FINE, Network, Proxy, Weather
 from motet.chassis import database, lanes
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
@@ -20,19 +24,21 @@ from motet.chassis.registry import Registry
 from motet.chassis.waiting import wait_until
 from motet.client import Call, Client, Submitted
 from motet.records import DeadLetter, Invocation, InvokeCalls, Meta
-from world import Process, World
+from world import Process, World, with_topics
 
 SECONDS = 60.0
 INVOCATIONS = "motet.invocations.gap"
 
 
-def coordinator(world: World, replica: int) -> Process:
+def coordinator(world: World, replica: int, protocol: str = "classic", **environment: str) -> Process:
     """One of several coordinators, with a short session so that the others take over soon."""
     return world.start(
         f"coordinator-{replica}",
         *("serve", "coordinator"),
         MOTET_REPLICA=str(replica),
+        MOTET_GROUP_PROTOCOL=protocol,
         MOTET_SESSION_TIMEOUT_MS="3000",
+        **environment,
     )
 
 
@@ -64,8 +70,23 @@ def claimed(process: Process) -> list[int]:
 
 def test_two_processes_share_the_shards_and_take_over(world: World) -> None:
     """Each has some; when one is killed for good the other has all, and nothing is lost or done twice."""
-    world.tools("crash_tools")
-    first, second = coordinator(world, 0), coordinator(world, 1)
+    take_over(world, "classic")
+
+
+def test_they_do_with_the_consumer_protocol(tmp_path: Path) -> None:
+    """Which deals a few partitions at a time. On servers of its own: a group remembers for a while by which protocol its members spoke."""
+    with servers.open_directory() as place, servers.embedded(place / ".motet") as addresses:
+        world = World(with_topics(addresses), tmp_path)
+        try:
+            take_over(world, "consumer")
+        finally:
+            world.close()
+
+
+def take_over(world: World, protocol: str) -> None:
+    """Two coordinators share the shards, one is killed, the other has all."""
+    world.tools("crash_tools", MOTET_GROUP_PROTOCOL=protocol)
+    first, second = (coordinator(world, number, protocol) for number in range(2))
     wait_until(
         lambda: (
             sorted(claimed(first) + claimed(second)) == [0, 1, 2, 3] and bool(claimed(first)) and bool(claimed(second))
@@ -96,6 +117,38 @@ def test_an_owner_that_wakes_up_late_is_fenced(world: World) -> None:
         os.kill(first.child.pid, signal.SIGCONT)
     submitted += deposits(client, 60, first=260)
     check_once(world, submitted)
+    assert first.child.poll() is None, first.said()[-2000:]
+
+
+@pytest.fixture
+def postgres(world: World) -> Iterator[Proxy]:
+    """A way to PostgreSQL that can be closed."""
+    url = urlsplit(world.addresses.postgres)
+    proxy = Proxy(url.port or 5432, kafka=False)
+    with Network(proxy):
+        yield proxy
+
+
+def test_an_owner_whose_hop_takes_too_long_is_fenced(world: World, postgres: Proxy) -> None:
+    """It waits for PostgreSQL longer than it may be away from Kafka: another goes on, and what it had begun is not done twice."""
+    world.tools("crash_tools")
+    url = urlsplit(world.addresses.postgres)
+    through = urlunsplit(url._replace(netloc=f"{url.netloc.rpartition('@')[0]}@127.0.0.1:{postgres.port}"))
+    short = {"MOTET_MAX_POLL_INTERVAL_MS": "3000"}
+    first, second = coordinator(world, 0, MOTET_POSTGRES_URL=through, **short), coordinator(world, 1, **short)
+    wait_until(lambda: bool(claimed(first)) and bool(claimed(second)), SECONDS, "both have shards")
+    client = world.client()
+    submitted = deposits(client, 200)
+    # What it sent arrives, and it hears nothing of that.
+    postgres.weather = Weather(hole_down=True)
+    submitted += deposits(client, 60, first=200)
+    wait_until(lambda: claimed(second) == [0, 1, 2, 3], SECONDS, "the second has all shards")
+    postgres.weather = FINE
+    submitted += deposits(client, 60, first=260)
+    check_once(world, submitted)
+    wait_until(
+        lambda: "maximum poll interval" in first.said(), SECONDS, "the first knows that it was away for too long"
+    )
     assert first.child.poll() is None, first.said()[-2000:]
 
 

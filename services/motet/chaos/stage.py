@@ -32,6 +32,8 @@ from motet.platform.process import end_with
 
 # A silent member's shards move after this: what is paused for longer is taken for dead, and wakes up as a zombie.
 SESSION_SECONDS: Final = 6.0
+# Who is away from Kafka for longer, in a hop, loses its shards too.
+POLL_SECONDS: Final = 8.0
 BACK_SECONDS: Final = 60.0
 TOOLSETS: Final = {"tools-chaos": "motet.chaos.toolset", "tools-bank": "motet.demo.toolsets.bank"}
 # Servers whose data may be on a small disk.
@@ -222,6 +224,7 @@ def staged(directory: Path, core: Sequence[ServiceSpec], report: Callable[[str],
             "MOTET_KAFKA_BOOTSTRAP": f"127.0.0.1:{kafka.port}",
             "MOTET_POSTGRES_URL": urlunsplit(url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{postgres.port}")),
             "MOTET_SESSION_TIMEOUT_MS": str(int(SESSION_SECONDS * 1_000)),
+            "MOTET_MAX_POLL_INTERVAL_MS": str(int(POLL_SECONDS * 1_000)),
             "WITNESS_URL": witness.url,
         }
         clocks, specs = clocked(directory, [*core, *tool_services()], environment)

@@ -34,6 +34,7 @@ def consumer_settings(service: str, settings: Settings, patience_seconds: float 
         "check.crcs": True,
         "queued.max.messages.kbytes": 32_768,
         "enable.partition.eof": False,
+        "max.poll.interval.ms": settings.max_poll_interval_ms,
     }
     if patience_seconds:
         out |= {"fetch.min.bytes": GATHERED_BYTES, "fetch.wait.max.ms": int(patience_seconds * 1_000)}
@@ -43,6 +44,9 @@ def consumer_settings(service: str, settings: Settings, patience_seconds: float 
             "session.timeout.ms": settings.session_timeout_ms,
             "heartbeat.interval.ms": max(300, settings.session_timeout_ms // 10),
         }
+    else:
+        # The broker deals, and would deal each topic by itself. How long a session is it says as well (group.consumer.session.timeout.ms).
+        out["group.remote.assignor"] = "range"
     return out
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -21,6 +20,7 @@ from motet.chassis import code_version, crashpoints, database, door, guard, outb
 from motet.chassis import shard as shards
 from motet.chassis.codec import Codec
 from motet.chassis.consuming import consumer_settings, take_messages
+from motet.chassis.dealt import Dealt
 from motet.chassis.endings import DATABASE, OURS, lead_to_an_end
 from motet.chassis.errors import Fenced, Refused, RegistryUnavailable
 from motet.chassis.gathering import Gathering
@@ -70,6 +70,7 @@ class Loop:
         self.due: dict[int, float] = {}
         self.covered_at = 0.0
         self.marked: dict[int, str] = {}
+        self.dealt = Dealt(self.topics, by_piece=settings.group_protocol == "consumer")
         self.untold = False  # shards were claimed, and nobody was told that they are ready
         self.stopping = False
         self.gathering = Gathering(
@@ -97,20 +98,18 @@ class Loop:
     # -- assignment --------------------------------------------------------------------------------------------------------
 
     def assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Claims every shard of which all topics came, and starts each where its row says."""
-        topics: dict[int, set[str]] = defaultdict(set)
-        for one in partitions:
-            topics[one.partition].add(one.topic)
-        whole = [number for number, have in sorted(topics.items()) if have == set(self.topics)]
+        """Claims every shard of which all topics came, and starts each where its row says. What came in pieces is claimed a little later."""
+        whole, parts = self.dealt.take(partitions)
         starts = [start for number in whole for start in self.take_over(number)]
-        later = [TopicPartition(topic, number) for number in whole if number in self.due for topic in self.topics]
-        consumer.assign([*starts, *later])
-        # librdkafka remembers a pause beyond the assignment that it was made in.
-        consumer.resume(starts)
-        consumer.pause(later)
+        self.due |= {number: time.monotonic() + RETRY_SECONDS for number in parts}
+        self.dealt.assign(consumer, partitions, starts, [number for number in whole if number in self.due])
         self.back_pressure()
-        self.log.info("shards claimed", shards=whole)
+        self.tell_claimed()
         self.untold = True
+
+    def tell_claimed(self) -> None:
+        """Says which shards this process has by now, or claims soon."""
+        self.log.info("shards claimed", shards=sorted({*self.tenures, *self.due}))
 
     def take_over(self, number: int) -> list[TopicPartition]:
         """Claims a shard, publishes what the group does not cover, opens the handler; returns where to read on."""
@@ -120,8 +119,8 @@ class Loop:
             committed = self.consumer.committed([TopicPartition(topic, number) for topic in self.topics], timeout=10.0)
             known = [one for one in committed if one.offset >= 0]
             shards.check_committed(owned, {one.topic: one.offset for one in known}, self.service.name)
-            watermark = max((int(one.metadata or 0) for one in known), default=0)
-            rows = self.uncovered(owned, watermark)
+            published = shards.published_to([one.metadata for one in known])
+            rows = self.uncovered(owned, published)
             self.publisher.publish(number, rows, owned.next_position, dict(owned.offsets))
             self.reach("republished")
             handler = self.service.open(self.opening(owned))
@@ -136,27 +135,31 @@ class Loop:
             self.due[number] = time.monotonic() + RETRY_SECONDS
             return []
         cautious = CAUTIOUS_RECORDS if owned.starts > STARTS_BEFORE_CAUTION else 0
-        self.tenures[number] = Tenure(owned, handler, cautious, covered_to=watermark, needed=needed)
+        self.tenures[number] = Tenure(owned, handler, cautious, covered_to=published or 0, needed=needed)
         if rows or cautious:
             self.log.info("shard recovered", shard=number, published_again=len(rows), cautious=bool(cautious))
         return [TopicPartition(topic, number, owned.offsets[topic] or OFFSET_BEGINNING) for topic in self.topics]
 
-    def uncovered(self, owned: Shard, watermark: int) -> list[Row]:
+    def uncovered(self, owned: Shard, published: int | None) -> list[Row]:
         """The outbox rows that the group's committed position does not cover."""
-        rows = outbox.since(self.connection, owned.partition, watermark)
-        shards.check_rows(rows[0].position if rows else None, len(rows), watermark, owned, self.service.name)
+        rows = outbox.since(self.connection, owned.partition, published or 0)
+        shards.check_rows(rows[0].position if rows else None, len(rows), published, owned, self.service.name)
         return rows
 
-    def revoked(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Gives shards back in order: everything out, the group's offsets committed, then let go."""
         self.settle(time.monotonic() + STOP_SECONDS)
         for number in {one.partition for one in partitions}:
             self.hand_over(number)
+        consumer.pause(self.dealt.give(partitions))
+        self.tell_claimed()
 
-    def lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group took the shards away already: commit nothing."""
         for number in {one.partition for one in partitions}:
             self.let_go(number)
+        consumer.pause(self.dealt.give(partitions))
+        self.tell_claimed()
 
     def hand_over(self, number: int) -> None:
         """Lets a shard go in order, which the next owner's start must not count as a death."""
@@ -189,8 +192,7 @@ class Loop:
             self.reconnect("the connection was lost in a rebalance")
         for number in [number for number, when in self.due.items() if when <= time.monotonic()]:
             del self.due[number]
-            assigned = {one.partition for one in self.consumer.assignment()}
-            if number not in assigned:
+            if not self.dealt.has(number):
                 continue
             for start in self.take_over(number):
                 self.consumer.seek(start)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from motet.chassis.errors import ConfigurationError
@@ -29,8 +29,20 @@ class Settings(BaseSettings):
     ready_file: Path | None = Field(
         default=None, description="Touched once the shards are claimed and what the service says at its start is out"
     )
-    group_protocol: Literal["classic", "consumer"] = "classic"
-    session_timeout_ms: int = Field(default=10_000, ge=1_000, description="After this a silent member's shards move")
+    group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic",
+        description="Kafka's protocol for a group's members: one for all replicas of a service",
+    )
+    session_timeout_ms: int = Field(
+        default=10_000,
+        ge=1_000,
+        description="After this a silent member's shards move; with the consumer protocol the broker says it",
+    )
+    max_poll_interval_ms: int = Field(
+        default=300_000,
+        ge=1_000,
+        description="A hop that takes longer loses its shards to others, as one that is silent",
+    )
     batch_records: int = Field(default=500, ge=1, description="Records of all shards in one poll at most")
     unacknowledged_records: int = Field(default=20_000, ge=1, description="Produced and not acknowledged at most")
     open_plans: int = Field(
@@ -89,6 +101,16 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @model_validator(mode="after")
+    def fits(self) -> Self:
+        """The limits fit each other."""
+        if self.max_poll_interval_ms < self.session_timeout_ms:
+            raise ValueError(
+                f"MOTET_MAX_POLL_INTERVAL_MS is {self.max_poll_interval_ms}, less than MOTET_SESSION_TIMEOUT_MS, which is "
+                f"{self.session_timeout_ms}: raise the one or lower the other"
+            )
+        return self
+
     @property
     def keys_url(self) -> str:
         """Where the keys of personal values are."""
@@ -110,5 +132,9 @@ def load(**found: str) -> Settings:
         }
         return Settings(**missing)
     except ValidationError as error:
-        faults = "; ".join(f"MOTET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        # What is wrong with several at once names them itself.
+        faults = "; ".join(
+            ": ".join([*(f"MOTET_{str(name).upper()}" for name in fault["loc"][:1]), fault["msg"]])
+            for fault in error.errors()
+        )
         raise ConfigurationError(f"settings: {faults}") from error

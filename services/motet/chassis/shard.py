@@ -123,19 +123,36 @@ def check_committed(shard: Shard, committed: dict[str, int], service: str) -> No
             )
 
 
-def check_rows(first: int | None, count: int, watermark: int, shard: Shard, service: str) -> None:
+def published_to(metadata: Sequence[str | None]) -> int | None:
+    """Up to which outbox position a shard is published, by what the group committed beside its offsets: 0 if it committed none.
+
+    None if there are offsets and no position with any: Motet never commits the one without the other.
+    """
+    told = [int(one) for one in metadata if one]
+    return max(told) if told else None if metadata else 0
+
+
+def check_rows(first: int | None, count: int, published: int | None, shard: Shard, service: str) -> None:
     """Refuses an outbox in which rows are missing that the group has not covered."""
+    watermark = published or 0
     due = shard.next_position - watermark
     if due < 0:
         raise DatabaseBehindLog(
             f"{service}, shard {shard.partition}: the group says published up to position {watermark}, and the database has "
             f"{shard.next_position}. Run `motet recover {service}`"
         )
-    if count != due or (count and first != watermark):
+    if count == due and (not count or first == watermark):
+        return
+    if published is None:
         raise Refused(
-            f"{service}, shard {shard.partition}: positions {watermark} to {shard.next_position} are not published yet, and the "
-            f"outbox has {count} of {due} rows. Somebody deleted rows; restore them from a backup"
+            f"{service}, shard {shard.partition}: the group has offsets without an outbox position, so they were set by somebody else, and of "
+            f"{shard.next_position} positions nobody knows which are published; the outbox has {count}. Run `motet recover {service}`: it finds out "
+            "from the topics, before any effect may run again"
         )
+    raise Refused(
+        f"{service}, shard {shard.partition}: positions {watermark} to {shard.next_position} are not published yet, and the "
+        f"outbox has {count} of {due} rows. Somebody deleted rows; restore them from a backup"
+    )
 
 
 # One statement is one round trip: a hop has few, and waits for each.

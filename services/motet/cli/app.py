@@ -21,6 +21,7 @@ from motet.cli import (
     dead_letters,
     demo,
     directing,
+    durability,
     evidence,
     leases,
     lineage,
@@ -54,6 +55,7 @@ app = typer.Typer(
 )
 for platform_command in (running.up, running.down, running.status, running.logs, running.doctor):
     app.command(rich_help_panel="The platform on this machine")(platform_command)
+app.command(rich_help_panel="The platform on this machine")(durability.durability)
 for plan_command in (plans.submit, plans.plan, plans.events, plans.sql, plans.rebuild):
     app.command(rich_help_panel="Plans, events and projections")(plan_command)
 app.add_typer(past.app, name="at", rich_help_panel="The past")

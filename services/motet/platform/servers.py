@@ -51,6 +51,11 @@ KAFKA_SETTINGS: Final = {
     "group.initial.rebalance.delay.ms": "0",
     "log.retention.ms": "-1",
     "group.min.session.timeout.ms": "1000",
+    # The same for the consumer protocol, where members cannot ask for it.
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": "10000",
+    "group.consumer.min.heartbeat.interval.ms": "300",
+    "group.consumer.heartbeat.interval.ms": "1000",
 }
 LISTENERS: Final = ("listeners", "advertised.listeners", "listener.security.protocol.map")
 POSTGRES_SETTINGS: Final = {"max_connections": "200", "shared_buffers": "256MB", "fsync": "on", "max_wal_size": "2GB"}

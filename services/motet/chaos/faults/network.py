@@ -7,7 +7,7 @@ from typing import Final
 
 from motet.chaos.faults.fault import Fault, now_and_then
 from motet.chaos.proxy import FINE, Proxy, Weather
-from motet.chaos.stage import Stage, pause
+from motet.chaos.stage import POLL_SECONDS, Stage, pause
 
 LONGEST_SECONDS: Final = 60.0
 
@@ -21,6 +21,17 @@ def blackhole(stage: Stage, chance: Random, seconds: float) -> int:
         proxy.weather = Weather(hole_up=up, hole_down=down)
         pause(min(chance.uniform(1.0, LONGEST_SECONDS), max(1.0, left)))
         proxy.weather = FINE
+        done += 1
+    return done
+
+
+def long_hops(stage: Stage, chance: Random, seconds: float) -> int:
+    """PostgreSQL is not heard for longer than a hop may take: Kafka takes its shards from who waits, while it waits."""
+    done = 0
+    for _ in now_and_then(chance, seconds, POLL_SECONDS, POLL_SECONDS * 2):
+        stage.postgres.weather = Weather(hole_down=True)
+        pause(POLL_SECONDS + chance.uniform(1.0, 3.0))
+        stage.postgres.weather = FINE
         done += 1
     return done
 
@@ -76,6 +87,7 @@ def during(stage: Stage, weather: Weather, seconds: float, *proxies: Proxy) -> i
 
 FAULTS: Final = (
     Fault("blackhole", "nothing passes to or from Kafka or PostgreSQL for 1 to 60 s", blackhole),
+    Fault("long-hops", "PostgreSQL is not heard for longer than a hop may take (max.poll.interval)", long_hops),
     Fault("reset", "connections are cut in the middle of what they carry", reset),
     Fault("latency", "everything takes 5 to 200 ms longer", latency),
     Fault("drip", "Kafka's traffic arrives a few hundred bytes at a time", drip),
