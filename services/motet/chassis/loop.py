@@ -104,12 +104,9 @@ class Loop:
         self.due |= {number: time.monotonic() + RETRY_SECONDS for number in parts}
         self.dealt.assign(consumer, partitions, starts, [number for number in whole if number in self.due])
         self.back_pressure()
-        self.tell_claimed()
-        self.untold = True
-
-    def tell_claimed(self) -> None:
-        """Says which shards this process has by now, or claims soon."""
+        # All that it has by now, or claims soon.
         self.log.info("shards claimed", shards=sorted({*self.tenures, *self.due}))
+        self.untold = True
 
     def take_over(self, number: int) -> list[TopicPartition]:
         """Claims a shard, publishes what the group does not cover, opens the handler; returns where to read on."""
@@ -152,14 +149,12 @@ class Loop:
         for number in {one.partition for one in partitions}:
             self.hand_over(number)
         consumer.pause(self.dealt.give(partitions))
-        self.tell_claimed()
 
     def lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """The group took the shards away already: commit nothing."""
         for number in {one.partition for one in partitions}:
             self.let_go(number)
         consumer.pause(self.dealt.give(partitions))
-        self.tell_claimed()
 
     def hand_over(self, number: int) -> None:
         """Lets a shard go in order, which the next owner's start must not count as a death."""
