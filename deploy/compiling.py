@@ -113,8 +113,8 @@ def texts_of_shipped() -> Iterator[str]:
         short = name.rpartition(".")[2]
         if short in MOST:
             schema = parse(json.loads(text))
-            yield from filter(None, (avro_reading.text_of(schema, None), avro_writing.text_of(schema)))
-            yield from filter(None, [avro_reading.text_of(schema, None, UNREAD.get(short, ()))])
+            readings = (avro_reading.text_of(schema, None, without) for without in ((), UNREAD.get(short, ())))
+            yield from filter(None, (*readings, avro_writing.text_of(schema)))
 
 
 def build(arguments: list[str], level: str) -> None:

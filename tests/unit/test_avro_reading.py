@@ -69,7 +69,7 @@ def test_a_list_that_nobody_wants_is_passed_over(written: Any, own: Any, name: s
         assert read(data, 0) == (content | {name: []} if name in content else content, len(data))
 
 
-def test_a_block_that_says_its_size_is_passed_over_as_a_whole() -> None:
+def test_a_block_that_says_its_size_is_passed_over() -> None:
     """The specification lets whoever writes say it."""
     items = {"type": "array", "items": "string"}
     schema = {"type": "record", "name": "r", "fields": [{"name": "a", "type": items}, {"name": "b", "type": "int"}]}

@@ -237,7 +237,7 @@ def test_a_second_run_keeps_what_is_its_own_and_nothing_of_the_first(size: int, 
     """Wherever batches cut: attempts that failed, what undid a call, what was reserved, who let go."""
     calls = (AdmittedCall("c", "t.f", 1, "{}", "s", (), (Claim("r", "WRITE"),), "PURE"),)
 
-    def run(first: int, *kinds: str) -> Iterable[Record]:
+    def once(first: int, *kinds: str) -> Iterable[Record]:
         yield PlanAdmitted(meta(first, "acme"), "p", "k", "a", "PLAN", "sha", calls)
         for number, kind in enumerate(kinds):
             yield FAULTS[kind](meta(first + 1 + number, "acme"), "p", 0)
@@ -245,7 +245,7 @@ def test_a_second_run_keeps_what_is_its_own_and_nothing_of_the_first(size: int, 
 
     afterwards = [FAULTS[kind](meta(15, "acme"), "p", 0) for kind in ("late", "undone in line", "budget")]
     events = received(
-        [*run(1, "retry", "asked", "undoing", "budget"), *afterwards, *run(20, "retry", "doubt", "ended")]
+        [*once(1, "retry", "asked", "undoing", "budget"), *afterwards, *once(20, "retry", "doubt", "ended")]
     )
     for at in range(len(events)):
         whole, cut, kept = Tables(), Tables(), Changes()

@@ -9,7 +9,8 @@ Encoding and resolution of schemas are those of the Avro specification, 1.12.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final
 
@@ -147,9 +148,16 @@ class Making(Text):
         self.line("if n & 1: raise ValueError(f'a length or an index is {~(n >> 1)}')")
 
     def array(self, written: Any, own: Any) -> str:
-        """Reads blocks of items until an empty one. A block's size in bytes stands behind a count that is below 0."""
+        """Reads the items of an array."""
         name = self.name()
         self.line(f"{name}: list[Any] = []")
+        with self.items():
+            self.line(f"{name}.append({self.value(written, own)})")
+        return name
+
+    @contextmanager
+    def items(self) -> Iterator[None]:
+        """What is done with each item: of blocks until an empty one. A block's size in bytes stands behind a count that is below 0."""
         with self.under("while True:"):
             self.number()
             self.line("if not n: break")
@@ -159,8 +167,7 @@ class Making(Text):
                 self.line(f"{left} = -{left}")
                 self.number()
             with self.under(f"for _ in range({left}):"):
-                self.line(f"{name}.append({self.value(written, own)})")
-        return name
+                yield
 
     def enum(self, written: Any, own: Any) -> str:
         """Reads a symbol; one that ours does not have is our default."""
@@ -221,7 +228,8 @@ class Making(Text):
         written = resolved(written, self.written)
         kind = kind_of(written)
         if kind == "array":
-            self.skip_items(written["items"])
+            with self.items():
+                self.skip(written["items"])
         elif kind == "record" and written["name"] not in self.within:
             self.within.append(written["name"])
             for field in written["fields"]:
@@ -256,20 +264,6 @@ class Making(Text):
             with self.under(f"{'el' if index else ''}if {branch} == {index}:"):
                 self.skip(one)
         self.line(f"else: raise LookupError(f'there is no branch {{{branch}}}')")
-
-    def skip_items(self, items: Any) -> None:
-        """Passes over an array. A block that says how many bytes it has is passed over as a whole."""
-        with self.under("while True:"):
-            self.number()
-            self.line("if not n: break")
-            left = self.name()
-            self.line(f"{left} = (n >> 1) ^ -(n & 1)")
-            with self.under(f"if {left} < 0:"):
-                self.size()
-                self.line("i += n >> 1")
-                self.line("continue")
-            with self.under(f"for _ in range({left}):"):
-                self.skip(items)
 
     def unread(self, written: Any) -> Any:
         """What a field that we do not have is read as: itself, if it names no type that was written out elsewhere."""

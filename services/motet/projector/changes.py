@@ -139,10 +139,6 @@ class Claims:
         """The plans whose rows in the table may be gone now."""
         return sorted(self.changed.keys() | self.ended_plans)
 
-    def changed_rows(self) -> list[Row]:
-        """The columns that changed of rows in the table, with their calls."""
-        return [row for calls in self.changed.values() for row in calls.values()]
-
 
 def gone(row: Row) -> bool:
     """Whether nothing holds a resource for a row any more; the same as `GONE` in SQL."""

@@ -167,32 +167,31 @@ def compare(
     with ThreadPoolExecutor(len(connections), thread_name_prefix="comparing") as beside:
         # What takes longest comes first.
         digests = {name: beside.submit(over, summed, name) for name in names}
-        equals = {name: beside.submit(over, equal if as_before else never, name) for name in names}
+        # Rows of two definitions have to be compared as text.
+        equals = {name: beside.submit(over, equal, name) for name in names if as_before}
+        counts = {name: beside.submit(over, counted, name) for name in names}
     out = {}
     for name in names:
-        (rows_rebuilt, digest), (rows_live, rows_equal) = digests[name].result(), equals[name].result()
-        apart = (0, 0) if rows_live == rows_rebuilt == rows_equal else differing(connections[0], name)
+        (rows_rebuilt, digest), rows_live = digests[name].result(), counts[name].result()
+        same = as_before and rows_live == rows_rebuilt == equals[name].result()
+        apart = (0, 0) if same else differing(connections[0], name)
         told = tuple(examples(connections[0], name)) if any(apart) else ()
         out[name] = TableComparison(rows_live, rows_rebuilt, *apart, digest, told)
     return out
 
 
-def equal(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
-    """How many rows the live table has, and how many of them the rebuilt one has byte for byte. Of two such tables of one definition."""
-    table = BY_NAME[name]
-    key = ", ".join(f'"{one}"' for one in table.key)
-    row = connection.execute(
-        f"SELECT (SELECT count(*) FROM {surface.SCHEMA}.{name}), (SELECT count(*) FROM {surface.SCHEMA}.{name} AS t "
-        f"JOIN {FRESH}.{name} AS x USING ({key}) WHERE t *= x)".encode()
-    ).fetchone()
-    rows, found = row or (0, 0)
-    return rows, found
-
-
-def never(connection: psycopg.Connection[Any], name: str) -> tuple[int, int]:
-    """The same of tables of two definitions, whose rows have to be compared as text."""
+def counted(connection: psycopg.Connection[Any], name: str) -> int:
+    """How many rows the live table has."""
     row = connection.execute(f"SELECT count(*) FROM {surface.SCHEMA}.{name}".encode()).fetchone()
-    return (row[0] if row else 0), -1
+    return row[0] if row else 0
+
+
+def equal(connection: psycopg.Connection[Any], name: str) -> int:
+    """How many rows the live table and the rebuilt one have in common, byte for byte. Both are of one definition."""
+    key = ", ".join(f'"{one}"' for one in BY_NAME[name].key)
+    live, fresh = f"{surface.SCHEMA}.{name} AS t", f"{FRESH}.{name} AS x"
+    row = connection.execute(f"SELECT count(*) FROM {live} JOIN {fresh} USING ({key}) WHERE t *= x".encode()).fetchone()
+    return row[0] if row else 0
 
 
 def summed(connection: psycopg.Connection[Any], name: str) -> tuple[int, str]:

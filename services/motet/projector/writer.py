@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final
 
@@ -60,10 +60,10 @@ class Writer:
         self.copy(CLAIMS, claims.rows())
         with self.connection.pipeline():
             self.change(PLANS, changes.plans_changed.values())
-            self.change(CALLS, chain.from_iterable(calls.values() for calls in changes.calls_changed.values()))
+            self.change(CALLS, of_all(changes.calls_changed))
             self.repeat(changes.plans_repeated)
             self.change(DEAD_LETTERS, changes.dead_letters_changed.values())
-            self.change(CLAIMS, claims.changed_rows(), key=PLACE)
+            self.change(CLAIMS, of_all(claims.changed), key=PLACE)
             self.release(claims)
             for name, rows in changes.upserted().items():
                 self.upsert(BY_NAME[name], rows)
@@ -224,6 +224,11 @@ class Writer:
         """A statement over rows, if there are any."""
         if rows:
             self.connection.execute(statement.encode(), (json.dumps(rows, ensure_ascii=False),))
+
+
+def of_all(by_plan: Mapping[str, Mapping[Any, Row]]) -> Iterator[Row]:
+    """The rows of all plans."""
+    return chain.from_iterable(rows.values() for rows in by_plan.values())
 
 
 def array(members: Sequence[Any]) -> str:

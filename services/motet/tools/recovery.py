@@ -2,8 +2,8 @@
 
 No effect may run before they are there. A result that is in the log is given again and nothing runs; a call without one may have begun in the
 process that is gone, so it gets an intent of another owner's, and ends as its effect class says after a crash: once it was read, where the group
-had not committed it yet. A transactional call without one left nothing, because what it wrote went with the database: it runs. A toolset's own tables, versions of resources and tokens that were seen
-are in no topic: they are as the database has them.
+had not committed it yet. A transactional call without one left nothing, because what it wrote went with the database: it runs. A toolset's own
+tables, versions of resources and tokens that were seen are in no topic: they are as the database has them.
 """
 
 from __future__ import annotations
